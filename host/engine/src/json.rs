@@ -1,0 +1,222 @@
+//! JSON documents as they travel through an execution: text that is kept, a tree that is built when it is needed.
+
+use std::{
+    collections::BTreeSet,
+    fmt,
+    sync::{Arc, OnceLock},
+};
+
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor},
+};
+use serde_json::{Value, value::RawValue};
+
+/// How deep arrays and objects may be nested in any document from outside.
+pub const DEPTH_MAX: usize = 64;
+
+/// One JSON document: immutable, cheap to clone, stored and sent as the text it came as.
+#[derive(Clone)]
+pub struct Json(Arc<Inner>);
+
+struct Inner {
+    text: Box<RawValue>,
+    value: OnceLock<Value>,
+}
+
+/// Why a text is not a document that we accept.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not acceptable as JSON: {0}")]
+pub struct JsonError(String);
+
+impl Json {
+    /// Reads a document from hostile text: whole, nested at most [`DEPTH_MAX`] deep, without duplicate keys, lone
+    /// surrogates or numbers that do not fit.
+    ///
+    /// # Errors
+    /// Says what is wrong and where (line and column).
+    pub fn parse(text: impl Into<String>) -> Result<Self, JsonError> {
+        let text = text.into();
+        check(&text)?;
+        let text = RawValue::from_string(text).map_err(|e| JsonError(e.to_string()))?;
+        Ok(Self(Arc::new(Inner { text, value: OnceLock::new() })))
+    }
+
+    /// The document of a tree.
+    #[must_use]
+    pub fn from_value(value: Value) -> Self {
+        let text = raw(value.to_string());
+        let cell = OnceLock::new();
+        drop(cell.set(value));
+        Self(Arc::new(Inner { text, value: cell }))
+    }
+
+    /// A document from text that this crate wrote itself.
+    pub(crate) fn from_own_text(text: String) -> Self {
+        Self(Arc::new(Inner { text: raw(text), value: OnceLock::new() }))
+    }
+
+    /// `null`.
+    #[must_use]
+    pub fn null() -> Self {
+        Self::from_value(Value::Null)
+    }
+
+    /// The document's text.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        self.0.text.get()
+    }
+
+    /// The document's tree, built at the first call and kept.
+    #[must_use]
+    pub fn value(&self) -> &Value {
+        self.0.value.get_or_init(|| serde_json::from_str(self.text()).unwrap_or(Value::Null))
+    }
+
+    /// The same document without the tree, for what is kept long and read seldom.
+    #[must_use]
+    pub fn without_tree(&self) -> Self {
+        Self(Arc::new(Inner { text: self.0.text.clone(), value: OnceLock::new() }))
+    }
+}
+
+fn raw(text: String) -> Box<RawValue> {
+    RawValue::from_string(text).unwrap_or_else(|_| RawValue::NULL.to_owned())
+}
+
+impl fmt::Debug for Json {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text())
+    }
+}
+
+impl PartialEq for Json {
+    fn eq(&self, other: &Self) -> bool {
+        self.text() == other.text() || self.value() == other.value()
+    }
+}
+
+impl From<Value> for Json {
+    fn from(value: Value) -> Self {
+        Self::from_value(value)
+    }
+}
+
+impl Serialize for Json {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.text.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Json {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Box::<RawValue>::deserialize(deserializer)?;
+        Ok(Self(Arc::new(Inner { text, value: OnceLock::new() })))
+    }
+}
+
+/// Whether `text` is a document that [`Json::parse`] accepts.
+///
+/// # Errors
+/// Says what is wrong and where.
+pub fn check(text: &str) -> Result<(), JsonError> {
+    let mut reader = serde_json::Deserializer::from_str(text);
+    Checked { depth: 0 }
+        .deserialize(&mut reader)
+        .and_then(|()| reader.end())
+        .map_err(|e| JsonError(e.to_string()))
+}
+
+/// Walks a document without building it.
+#[derive(Clone, Copy)]
+struct Checked {
+    depth: usize,
+}
+
+impl Checked {
+    fn deeper<E: serde::de::Error>(self) -> Result<Self, E> {
+        if self.depth >= DEPTH_MAX {
+            return Err(E::custom(format_args!("nested deeper than {DEPTH_MAX}")));
+        }
+        Ok(Self { depth: self.depth + 1 })
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Checked {
+    type Value = ();
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Checked {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON document")
+    }
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        let inside = self.deeper()?;
+        while seq.next_element_seed(inside)?.is_some() {}
+        Ok(())
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let inside = self.deeper()?;
+        let mut keys = BTreeSet::new();
+        while let Some(key) = map.next_key::<std::borrow::Cow<'de, str>>()? {
+            if keys.contains(&key) {
+                return Err(A::Error::custom(format_args!("duplicate key {key:?}")));
+            }
+            keys.insert(key);
+            map.next_value_seed(inside)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(text: &str) -> String {
+        Json::parse(text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn hostile_documents_are_refused_with_a_reason() {
+        assert!(error(r#"{"a":1,"a":2}"#).contains("duplicate key \"a\""));
+        assert!(error(r#""\ud800""#).contains("surrogate"));
+        assert!(error("1e999").contains("out of range"));
+        assert!(error("NaN").contains("expected"));
+        assert!(error("1 2").contains("trailing"));
+        let deep = "[".repeat(DEPTH_MAX + 1) + &"]".repeat(DEPTH_MAX + 1);
+        assert!(error(&deep).contains("nested deeper"));
+        assert!(error(&"[".repeat(1_000_000)).contains("nested deeper"));
+    }
+
+    #[test]
+    fn odd_but_sound_documents_are_kept_as_they_came() {
+        for text in ["9223372036854775809", r#"{"__proto__": 1}"#, " [1, 2] ", "\"\\u0000\""] {
+            assert_eq!(Json::parse(text).unwrap().text(), text.trim());
+        }
+    }
+}
