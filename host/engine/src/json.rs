@@ -122,10 +122,7 @@ impl<'de> Deserialize<'de> for Json {
 /// Says what is wrong and where.
 pub fn check(text: &str) -> Result<(), JsonError> {
     let mut reader = serde_json::Deserializer::from_str(text);
-    Checked { depth: 0 }
-        .deserialize(&mut reader)
-        .and_then(|()| reader.end())
-        .map_err(|e| JsonError(e.to_string()))
+    Checked { depth: 0 }.deserialize(&mut reader).and_then(|()| reader.end()).map_err(|e| JsonError(e.to_string()))
 }
 
 /// Walks a document without building it.

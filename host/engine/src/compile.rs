@@ -1,0 +1,1 @@
+//! Definition and catalog to graph.
