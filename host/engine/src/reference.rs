@@ -36,6 +36,10 @@ impl Reference {
     pub fn parse(text: &str) -> Result<Self, ReferenceError> {
         Ok(Self { source: text.to_owned() })
     }
+    /// As written.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
     /// What it selects.
     pub fn resolve<'a>(&self, view: &'a dyn View) -> Option<Cow<'a, Value>> {
         view.get(&self.source).map(Cow::Borrowed)
