@@ -35,12 +35,8 @@ pub struct ExecutionRow {
     pub started_at: Timestamp,
     /// When it ended.
     pub completed_at: Option<Timestamp>,
-    /// Why it ended badly.
+    /// Why it ended badly, and at which step that began.
     pub failure: Option<Failure>,
-    /// The step where the failure began.
-    pub failed_step_id: Option<Arc<str>>,
-    /// That step's path.
-    pub failed_path: Option<Arc<str>>,
     /// The limit at which it is paused.
     pub paused: Option<Exceeded>,
     /// The earliest time that matters to it.

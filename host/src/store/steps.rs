@@ -5,7 +5,6 @@ use std::sync::Arc;
 use weir_engine::{
     event::{LogLine, StepType},
     failure::Failure,
-    graph::Target,
     id::{CallId, ScopeId, Seq, Timestamp},
     json::Json,
     limits::Amounts,
@@ -71,8 +70,6 @@ pub struct StepRow {
     pub logs: Vec<LogLine>,
     /// Fuel that the last attempt used.
     pub fuel: Option<u64>,
-    /// What the call was made to: set for tool and agent steps where the execution's first event names it.
-    pub target: Option<Target>,
 }
 
 /// Where a page of steps begins: after this row.
