@@ -108,9 +108,9 @@ impl Prepared {
 fn check_numbers(append: &Append) -> Result<(), StoreError> {
     let first = append.records.first().map_or(0, |record| record.seq);
     let sound = first > 0
-        && (first..).zip(&append.records).all(|(seq, record)| {
-            record.seq == seq && (seq == 1) == matches!(record.event, Event::ExecutionStarted(_))
-        });
+        && (first..)
+            .zip(&append.records)
+            .all(|(seq, record)| record.seq == seq && (seq == 1) == matches!(record.event, Event::ExecutionStarted(_)));
     if sound { Ok(()) } else { Err(StoreError::Conflict { execution_id: Arc::clone(&append.execution_id) }) }
 }
 
@@ -126,9 +126,9 @@ fn tables(append: &Append, changes: &Changes<'_>, last: Seq) -> Result<Tables, s
         let status = s.status.as_str();
         let (call, ordinal, step_id, path, scope, kind) = (s.call, s.ordinal, s.step_id, s.path, s.scope, s.kind);
         let (start, end) = (s.started_at, s.completed_at);
-        tables.new_steps.push(&(
-            id, call, ordinal, step_id, path, scope, kind, status, s.attempt, start, end, s.end_seq,
-        ))?;
+        tables
+            .new_steps
+            .push(&(id, call, ordinal, step_id, path, scope, kind, status, s.attempt, start, end, s.end_seq))?;
     }
     for (call, step) in &changes.step_changes {
         let status = step.status.map(StepStatus::as_str);

@@ -48,12 +48,6 @@ pub(super) fn decode(seq: Seq, data: &str, seqs: impl Fn(Seq) -> bool) -> Result
         .collect()
 }
 
-/// The number of the last event of a chunk.
-pub(super) fn last_seq(seq: Seq, data: &str) -> Result<Seq, serde_json::Error> {
-    let items: Vec<&RawValue> = serde_json::from_str(data)?;
-    Ok(seq + (items.len() as Seq).saturating_sub(1))
-}
-
 #[cfg(test)]
 mod tests {
     use weir_engine::{id::CallId, json::Json};
@@ -74,7 +68,6 @@ mod tests {
         assert_eq!(chunks.len(), 1);
         assert_eq!(decode(1, &chunks[0].data, |_| true).unwrap(), all);
         assert_eq!(decode(1, &chunks[0].data, |seq| seq == 4).unwrap(), all[3..]);
-        assert_eq!(last_seq(1, &chunks[0].data).unwrap(), 4);
     }
 
     #[test]

@@ -10,6 +10,9 @@ use std::{
 
 use super::StoreError;
 
+/// What the names of files begin with that are not whole yet.
+pub(super) const TEMPORARY_PREFIX: &str = ".new-";
+
 /// The paths in a data directory.
 #[derive(Debug, Clone)]
 pub(super) struct Directory {
@@ -79,7 +82,7 @@ fn holder(file: &mut File) -> String {
 /// Writes a file so that after a crash it is whole or not there: beside its place, synced, then moved.
 pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    let temporary = folder.join(format!(".new-{}", uuid::Uuid::now_v7()));
+    let temporary = folder.join(format!("{TEMPORARY_PREFIX}{}", uuid::Uuid::now_v7()));
     let written = write_synced(&temporary, bytes).and_then(|()| fs::rename(&temporary, path)).and_then(|()| {
         // The new name is on disk when the folder is.
         File::open(folder)?.sync_all()

@@ -113,11 +113,18 @@ pub enum StoreError {
 
 /// What an error of SQLite means to callers.
 pub(super) fn database(attempt: &'static str, source: sqlx::Error) -> StoreError {
-    match Cause::of(&source) {
-        Cause::Full => StoreError::Full,
-        Cause::Busy => StoreError::Busy,
-        Cause::Closed => StoreError::Closed,
-        Cause::Constraint | Cause::Disk | Cause::Other => StoreError::Database { attempt, source: Arc::new(source) },
+    StoreError::from_cause(Cause::of(&source), attempt, Arc::new(source))
+}
+
+impl StoreError {
+    /// The error of a kind.
+    pub(super) fn from_cause(cause: Cause, attempt: &'static str, source: Arc<sqlx::Error>) -> Self {
+        match cause {
+            Cause::Full => Self::Full,
+            Cause::Busy => Self::Busy,
+            Cause::Closed => Self::Closed,
+            Cause::Constraint | Cause::Disk | Cause::Other => Self::Database { attempt, source },
+        }
     }
 }
 

@@ -200,7 +200,8 @@ pub(super) const DELETE_WORKFLOW: &str = "UPDATE workflows SET deleted_at = ? WH
 pub(super) const INSERT_VERSION: &str =
     "INSERT INTO workflow_versions (workflow_id, version, digest, definition, created_at) VALUES (?, ?, ?, ?, ?)";
 
-pub(super) const PLUGINS: &str = concat!("SELECT ", plugin_columns!(), " FROM plugins ORDER BY name, installed_at DESC");
+pub(super) const PLUGINS: &str =
+    concat!("SELECT ", plugin_columns!(), " FROM plugins ORDER BY name, installed_at DESC");
 pub(super) const PLUGINS_OF_NAME: &str = concat!("SELECT ", plugin_columns!(), " FROM plugins WHERE name = ?");
 pub(super) const PLUGIN: &str = concat!("SELECT ", plugin_columns!(), " FROM plugins WHERE name = ? AND version = ?");
 pub(super) const PLUGIN_BY_DIGEST: &str = concat!("SELECT ", plugin_columns!(), " FROM plugins WHERE digest = ?");

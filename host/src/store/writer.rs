@@ -16,7 +16,7 @@ use super::{
     StoreError,
     batch::{Batch, Prepared},
     directory::Lock,
-    error::{Cause, database},
+    error::Cause,
     queries,
 };
 
@@ -74,7 +74,8 @@ impl Writer {
         }
         drop(self.lock);
         if let Some(answer) = closed {
-            drop(answer.send(()));
+            // Nobody may be waiting for it any more.
+            let _ = answer.send(());
         }
     }
 
@@ -158,7 +159,10 @@ impl Writer {
         let result = self.run_job(run).await;
         match result {
             Ok(()) => Ok(()),
-            Err(error) => Err(database("write to the database", self.undo(error).await.source)),
+            Err(error) => {
+                let failed = self.undo(error).await;
+                Err(StoreError::from_cause(failed.cause, "write to the database", failed.source))
+            }
         }
     }
 
@@ -178,27 +182,22 @@ impl Writer {
         }
         // SQLite left the transaction by itself after some failures; there is nothing to undo then.
         drop(sqlx::query(queries::ROLLBACK).execute(&mut self.connection).await);
-        Failed { cause, source }
+        Failed { cause, source: Arc::new(source) }
     }
 }
 
 /// A transaction that was not committed.
 struct Failed {
     cause: Cause,
-    source: sqlx::Error,
+    source: Arc<sqlx::Error>,
 }
 
 impl Failed {
     /// The answer to the append of one execution.
     fn error(&self, execution_id: &Arc<str>) -> StoreError {
-        match self.cause {
-            Cause::Constraint => StoreError::Conflict { execution_id: Arc::clone(execution_id) },
-            Cause::Full => StoreError::Full,
-            Cause::Busy => StoreError::Busy,
-            Cause::Closed => StoreError::Closed,
-            Cause::Disk | Cause::Other => {
-                StoreError::Corrupt { what: "the database".to_owned(), reason: self.source.to_string() }
-            }
+        if self.cause == Cause::Constraint {
+            return StoreError::Conflict { execution_id: Arc::clone(execution_id) };
         }
+        StoreError::from_cause(self.cause, "append events", Arc::clone(&self.source))
     }
 }
