@@ -1,3 +1,4 @@
 //! Runs workflows whose tools and agents are sandboxed WebAssembly components.
 
+pub mod schema;
 pub mod store;
