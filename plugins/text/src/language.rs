@@ -133,10 +133,7 @@ mod tests {
             ("Die Lieferung kam zwei Wochen zu spät, und niemand konnte mir sagen, wo das Paket geblieben ist.", "de"),
             ("La livraison est arrivée avec deux semaines de retard et personne ne savait où était le colis.", "fr"),
             ("El pedido llegó con dos semanas de retraso y nadie pudo decirme dónde estaba el paquete.", "es"),
-            (
-                "Здравствуйте, мой заказ ещё не пришёл, хотя вы обещали доставить его на прошлой неделе. Объясните, пожалуйста, что это значит.",
-                "ru",
-            ),
+            ("Η παράδοση καθυστέρησε δύο εβδομάδες και κανείς δεν ήξερε πού βρίσκεται το πακέτο.", "el"),
             ("配達が二週間遅れて、荷物がどこにあるのか誰も教えてくれませんでした。", "ja"),
         ] {
             let found = detect(text);

@@ -3,12 +3,10 @@
 mod stop;
 
 use std::fmt;
-use weir_sdk::prelude::*;
 
 /// A language that the tools have word lists for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Listed {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Listed {
     /// English.
     En,
     /// German.

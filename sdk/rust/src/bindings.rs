@@ -3,7 +3,6 @@
 //!
 //! The world is `agent`, the larger one: what a plugin does not call is dropped when it is linked, so a plugin of
 //! tools alone does not import `tools`.
-#![expect(clippy::allow_attributes, reason = "generated")]
 
 wit_bindgen::generate!({
     path: "wit",
