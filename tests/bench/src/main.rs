@@ -83,6 +83,7 @@ async fn measure(options: &Options) -> Result<ExitCode> {
         server: options.server.clone().unwrap_or_else(|| options.target.join("release/weir")),
         component: options.target.join("wasm32-wasip2/plugin/echo.wasm"),
         folder,
+        log: fresh_log(&options.target)?,
         sizes: Sizes::of(options),
         report: Report::default(),
     };
@@ -97,6 +98,13 @@ async fn measure(options: &Options) -> Result<ExitCode> {
     bench.report.save(&options.target.join(if options.quick { "bench-quick.json" } else { "bench.json" }))?;
     write!(std::io::stdout(), "{}", bench.report.table()?).context("printing the table")?;
     Ok(if bench.report.whole() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// An empty file for what the servers say.
+fn fresh_log(target: &Path) -> Result<PathBuf> {
+    let path = target.join("bench-server.log");
+    fs::write(&path, "").with_context(|| format!("making {}", path.display()))?;
+    Ok(path)
 }
 
 async fn run(bench: &mut Bench, part: Part) -> (&'static str, Result<()>) {

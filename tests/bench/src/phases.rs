@@ -58,6 +58,8 @@ pub(crate) struct Bench {
     pub(crate) component: PathBuf,
     /// Where data directories are made: on the disk that is measured.
     pub(crate) folder: PathBuf,
+    /// Where all servers log to.
+    pub(crate) log: PathBuf,
     /// How much.
     pub(crate) sizes: Sizes,
     /// What came of it.
@@ -70,9 +72,14 @@ impl Bench {
         tempfile::tempdir_in(&self.folder).context("making a data directory")
     }
 
+    /// A server on a data directory.
+    pub(crate) async fn server(&self, data: &Path) -> Result<Server> {
+        Server::start(&self.server, data, &self.log).await
+    }
+
     /// A server with the plugin and the workflows.
     pub(crate) async fn installed_server(&self, data: &Path) -> Result<Server> {
-        let server = Server::start(&self.server, data).await?;
+        let server = self.server(data).await?;
         workload::install(&server.api, &self.component).await?;
         Ok(server)
     }

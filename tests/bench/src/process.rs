@@ -13,6 +13,10 @@ pub(crate) struct Snapshot {
     system_ticks: u64,
     threads: BTreeMap<String, u64>,
     written_bytes: u64,
+    /// Of this program, which makes the load.
+    own_ticks: u64,
+    /// Of everything on this machine.
+    machine_ticks: u64,
 }
 
 /// What a process did between two moments.
@@ -22,6 +26,8 @@ pub(crate) struct Activity {
     system_seconds: f64,
     /// Processor seconds of all threads of a name, the busiest first.
     threads: Vec<(String, f64)>,
+    own_seconds: f64,
+    machine_seconds: f64,
     /// Bytes that went to the disk.
     pub(crate) written_bytes: f64,
 }
@@ -39,7 +45,16 @@ impl Snapshot {
             }
         }
         let written_bytes = field(&format!("{folder}/io"), "write_bytes:")?;
-        Ok(Self { at: Instant::now(), user_ticks, system_ticks, threads, written_bytes })
+        let (_, own_user, own_system) = ticks(Path::new("/proc/self"))?;
+        Ok(Self {
+            at: Instant::now(),
+            user_ticks,
+            system_ticks,
+            threads,
+            written_bytes,
+            own_ticks: own_user + own_system,
+            machine_ticks: machine_ticks()?,
+        })
     }
 
     /// What happened since `earlier`.
@@ -56,6 +71,8 @@ impl Snapshot {
             user_seconds: seconds(self.user_ticks, earlier.user_ticks),
             system_seconds: seconds(self.system_ticks, earlier.system_ticks),
             threads,
+            own_seconds: seconds(self.own_ticks, earlier.own_ticks),
+            machine_seconds: seconds(self.machine_ticks, earlier.machine_ticks),
             written_bytes: float64(self.written_bytes.saturating_sub(earlier.written_bytes)),
         }
     }
@@ -87,6 +104,15 @@ impl Activity {
 fn ticks(folder: &Path) -> Result<(String, u64, u64)> {
     let text = fs::read_to_string(folder.join("stat")).context("reading processor times")?;
     parse_stat(&text).context("understanding processor times")
+}
+
+/// Busy ticks of all processors: user, nice, system, interrupts.
+fn machine_ticks() -> Result<u64> {
+    let text = fs::read_to_string("/proc/stat").context("reading the machine's processor times")?;
+    let line = text.lines().next().context("finding the machine's processor times")?;
+    let times: Vec<u64> = line.split_whitespace().skip(1).filter_map(|word| word.parse().ok()).collect();
+    // The fourth and fifth are idle time.
+    Ok(times.iter().take(7).enumerate().filter(|(i, _)| !(3..=4).contains(i)).map(|(_, ticks)| ticks).sum())
 }
 
 fn parse_stat(text: &str) -> Option<(String, u64, u64)> {

@@ -3,7 +3,7 @@
 use std::{
     fs::File,
     net::SocketAddr,
-    path::{Path, PathBuf},
+    path::Path,
     process::Stdio,
     time::{Duration, Instant},
 };
@@ -35,18 +35,19 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts `program` on the data directory `data` and waits until it is ready.
-    pub(crate) async fn start(program: &Path, data: &Path) -> Result<Self> {
-        let log = File::options().create(true).append(true).open(log_path(data)).context("making the server's log")?;
+    /// Starts `program` on the data directory `data` and waits until it is ready; what it says goes to `log`.
+    pub(crate) async fn start(program: &Path, data: &Path, log: &Path) -> Result<Self> {
+        let said = File::options().create(true).append(true).open(log).context("making the server's log")?;
         let began = Instant::now();
         let mut command = Command::new(program);
         command.arg("serve").arg("--data").arg(data).args(["--listen", "127.0.0.1:0"]);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).kill_on_drop(true);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(said).kill_on_drop(true);
         let mut child = command.spawn().with_context(|| format!("starting {}", program.display()))?;
         let pid = child.id().context("asking for the server's process")?;
         let stdout = child.stdout.take().context("taking the server's output")?;
         let mut lines = BufReader::new(stdout).lines();
-        let address = listening(&mut lines).await.with_context(|| format!("see {}", log_path(data).display()))?;
+        let address =
+            listening(&mut lines).await.with_context(|| format!("starting a server, see {}", log.display()))?;
         let token = std::fs::read_to_string(data.join("admin-token")).context("reading the administrator's token")?;
         let api = Api { address, token: token.trim().to_owned() };
         until_ready(&api).await?;
@@ -71,10 +72,6 @@ impl Server {
         let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw).context("naming the server's process")?;
         kill_process(pid, signal).context("signalling the server")
     }
-}
-
-fn log_path(data: &Path) -> PathBuf {
-    data.with_extension("log")
 }
 
 async fn listening(lines: &mut Lines<BufReader<ChildStdout>>) -> Result<SocketAddr> {

@@ -30,17 +30,21 @@ impl Bench {
         let own: Vec<_> = sample.own().cloned().collect();
         let bare_folder = self.folder()?;
         let mut bare = Bare::create(bare_folder.path(), &sample).await?;
-        self.report.add("chain3_rows_kb", float(sample.bytes()) / 1024.0, "KiB");
+        let rows_kb = float(sample.bytes()) / 1024.0;
+        self.report.add("chain3_rows_kb", rows_kb, "KiB");
 
-        self.one_at_a_time(&server, &mut bare, &own).await?;
-        self.at_32(&server, &mut bare, &own).await?;
+        let written_kb = self.one_at_a_time(&server, &mut bare, &own).await?;
+        self.report.add_beside("chain3_written_kb_c1", written_kb, "KiB", rows_kb);
+        let written_kb = self.at_32(&server, &mut bare, &own).await?;
+        self.report.add_beside("chain3_written_kb_c32", written_kb, "KiB", rows_kb);
         self.at_256(&server, &mut bare, &own).await?;
         self.report.add("load_rss_mb", process::peak_rss_mb(server.pid)?, "MiB");
         self.history(&server, young).await?;
         server.stop().await
     }
 
-    async fn one_at_a_time(&mut self, server: &Server, bare: &mut Bare, own: &[Table]) -> Result<()> {
+    /// Answers how much was written for each.
+    async fn one_at_a_time(&mut self, server: &Server, bare: &mut Bare, own: &[Table]) -> Result<f64> {
         let count = self.sizes.chains_at_1;
         let synced = self.sync()?;
         let (loaded, activity) = self.chains(server, 1, count).await?;
@@ -51,12 +55,12 @@ impl Bench {
         self.report.add_beside("chain3_c1_p50_ms", loaded.quantile_ms(0.5), "ms", commit);
         self.report.add("chain3_c1_p99_ms", loaded.quantile_ms(0.99), "ms");
         self.report.add("chain3_c1_exec_per_s", loaded.per_second(), "1/s");
-        self.report.add("chain3_written_kb_c1", kb_each(&activity, &loaded), "KiB");
         self.profile("chain3 at 1", &activity, &loaded);
-        Ok(())
+        Ok(kb_each(&activity, &loaded))
     }
 
-    async fn at_32(&mut self, server: &Server, bare: &mut Bare, own: &[Table]) -> Result<()> {
+    /// Answers how much was written for each.
+    async fn at_32(&mut self, server: &Server, bare: &mut Bare, own: &[Table]) -> Result<f64> {
         let count = self.sizes.chains_at_32;
         let (loaded, activity) = self.chains(server, 32, count).await?;
         let limit = self.bare(bare, own, count / 32, 32).await?.per_second;
@@ -64,9 +68,8 @@ impl Bench {
         self.report.add_beside("chain3_c32_exec_per_s", loaded.per_second(), "1/s", limit);
         self.report.add("chain3_c32_p50_ms", loaded.quantile_ms(0.5), "ms");
         self.report.add("chain3_c32_p99_ms", loaded.quantile_ms(0.99), "ms");
-        self.report.add("chain3_written_kb_c32", kb_each(&activity, &loaded), "KiB");
         self.profile("chain3 at 32", &activity, &loaded);
-        Ok(())
+        Ok(kb_each(&activity, &loaded))
     }
 
     async fn at_256(&mut self, server: &Server, bare: &mut Bare, own: &[Table]) -> Result<()> {
@@ -117,6 +120,7 @@ async fn run_one(server: &Server) -> Result<String> {
     Ok(done["id"].as_str().context("finding the execution's id")?.to_owned())
 }
 
+/// KiB that an execution brought to the disk.
 fn kb_each(activity: &Activity, loaded: &Loaded) -> f64 {
     activity.written_bytes / 1024.0 / float(loaded.count())
 }

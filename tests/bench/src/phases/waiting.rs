@@ -31,7 +31,7 @@ impl Bench {
         let before = Sample::read(data.path(), sampled).await?;
         server.crash().await?;
 
-        let server = Server::start(&self.server, data.path()).await?;
+        let server = self.server(data.path()).await?;
         self.report.add("startup_10k_ms", server.ready_after.as_secs_f64() * 1e3, "ms");
         self.report.add("startup_10k_rss_mb", process::rss_mb(server.pid)?, "MiB");
         let activity = Snapshot::take(server.pid)?;
