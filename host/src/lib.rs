@@ -1,1 +1,3 @@
-//! Being written.
+//! Runs workflows whose tools and agents are sandboxed WebAssembly components.
+
+pub mod store;
