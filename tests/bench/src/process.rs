@@ -83,19 +83,19 @@ impl Activity {
     pub(crate) fn profile(&self, count: usize) -> String {
         let busy = self.user_seconds + self.system_seconds;
         let each = |seconds: f64| seconds * 1e6 / crate::numbers::float(count.max(1));
-        let threads: Vec<_> = self
-            .threads
-            .iter()
-            .take(4)
-            .map(|(name, s)| format!("{name} {:.0} %", 100.0 * s / busy.max(1e-9)))
-            .collect();
+        let share = |(name, seconds): &(String, f64)| format!("{name} {:.0} %", 100.0 * seconds / busy.max(1e-9));
+        let threads: Vec<_> = self.threads.iter().take(4).map(share).collect();
         format!(
-            "server {:.1} µs CPU each ({:.1} user, {:.1} system), {:.2} cores busy: {}",
+            "server {:.1} µs CPU each ({:.1} user, {:.1} system; {}), load generator {:.1} µs; cores busy: {:.2} server, \
+             {:.2} load generator, {:.2} in all",
             each(busy),
             each(self.user_seconds),
             each(self.system_seconds),
+            threads.join(", "),
+            each(self.own_seconds),
             busy / self.seconds,
-            threads.join(", ")
+            self.own_seconds / self.seconds,
+            self.machine_seconds / self.seconds,
         )
     }
 }
