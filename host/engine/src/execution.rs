@@ -40,10 +40,11 @@ impl Execution {
     /// Begins an execution; its log begins with the records that come back.
     #[must_use]
     pub fn start(graph: Arc<Graph>, started: Started, now: Timestamp) -> (Self, Vec<Record>) {
+        let started = Arc::new(started);
         let state = State::new(started.clone(), now);
         let mut execution = Self { graph, state };
         let mut decide = Decide { execution: &mut execution, now, records: Vec::new() };
-        decide.emit(Event::ExecutionStarted(Box::new(started)));
+        decide.emit(Event::ExecutionStarted(started));
         decide.advance();
         let records = decide.records;
         (execution, records)
@@ -58,7 +59,7 @@ impl Execution {
         let Some(Record { seq, at, event: Event::ExecutionStarted(started) }) = records.next() else {
             return Err(CorruptLog { seq: 1, reason: "a log begins with execution_started".to_owned() });
         };
-        let mut execution = Self { graph, state: State::new((*started).clone(), at) };
+        let mut execution = Self { graph, state: State::new(started.clone(), at) };
         execution.apply(&Record { seq, at, event: Event::ExecutionStarted(started) })?;
         for record in records {
             execution.apply(&record)?;
@@ -127,6 +128,7 @@ impl Execution {
             target: self.state.started.targets.get(&invocation.name)?.clone(),
             config: invocation.config.clone(),
             input: input.clone(),
+            timeout_ms: visit.limits.timeout_ms,
             deadline: deadlines.chain(visit.deadline).chain(self.state.started.deadline).min(),
             fuel: limits.fuel,
             memory_bytes: limits.memory_bytes,
@@ -330,11 +332,13 @@ pub struct PluginCall {
     /// The step's path.
     pub path: Arc<str>,
     /// What to call.
-    pub target: Target,
+    pub target: Arc<Target>,
     /// The step's fixed configuration.
     pub config: Value,
     /// What to work on.
     pub input: Json,
+    /// The step's own time limit.
+    pub timeout_ms: Option<u64>,
     /// When the result is of no use any more: the tightest deadline around the step.
     pub deadline: Option<Timestamp>,
     /// The tightest fuel limit around the step.

@@ -27,7 +27,7 @@ pub(super) struct State {
     /// Place of the last event.
     pub(super) seq: Seq,
     /// What the execution is pinned to.
-    pub(super) started: Started,
+    pub(super) started: Arc<Started>,
     /// `$.workflow`.
     pub(super) workflow: Value,
     /// The limits in force: the started ones, or what a person raised them to.
@@ -161,7 +161,7 @@ pub(super) struct End {
 }
 
 impl State {
-    pub(super) fn new(started: Started, at: Timestamp) -> Self {
+    pub(super) fn new(started: Arc<Started>, at: Timestamp) -> Self {
         let workflow = json!({
             "id": &*started.workflow_id,
             "name": &*started.workflow_name,
