@@ -1,1 +1,5 @@
-//! Being written.
+//! The engine's tests, in one binary.
+
+mod oracle;
+mod simulation;
+mod support;

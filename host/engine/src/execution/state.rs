@@ -148,8 +148,10 @@ pub(super) enum VisitWork {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Pause {
     pub(super) exceeded: Exceeded,
+    /// The visit whose limit it is; `None`: the execution's.
     pub(super) holder: Option<CallId>,
-    pub(super) call: Option<CallId>,
+    /// The calls that were given up until it is over.
+    pub(super) parked: BTreeSet<CallId>,
 }
 
 /// How it ended.
