@@ -8,6 +8,7 @@ mod values;
 use weir_engine::{event::Event, execution::Input, id::CallId};
 
 use crate::{
+    simulation::{report_seed, seeds},
     support::{
         dice::Dice,
         generator::{Sample, Style, sample},
@@ -16,7 +17,6 @@ use crate::{
         tracker::Fate,
         world::{World, decided, success},
     },
-    simulation::{report_seed, seeds},
 };
 use interpreter::{Ending, predict};
 
@@ -45,12 +45,15 @@ fn stale_news(dice: &mut Dice, world: &mut World) {
 
 fn planned_news(dice: &mut Dice, world: &mut World) {
     let calls = world.answerable();
-    let people: Vec<(CallId, Option<String>)> = world.tracker.questions().into_iter().filter_map(|call| {
-        match world.answer(call) {
+    let people: Vec<(CallId, Option<String>)> = world
+        .tracker
+        .questions()
+        .into_iter()
+        .filter_map(|call| match world.answer(call) {
             Answer::Choose(option) => Some((call, option)),
             Answer::Lapse => None,
-        }
-    }).collect();
+        })
+        .collect();
     let choice = dice.below(calls.len() + people.len());
     if let Some((call, attempt)) = calls.get(choice).copied() {
         let input = world.outcome(call, attempt);
@@ -68,10 +71,9 @@ fn planned_news(dice: &mut Dice, world: &mut World) {
 fn ending(world: &World) -> Ending {
     match world.tracker.end.as_ref().unwrap() {
         Event::ExecutionCompleted { output, .. } => Ending::Completed(normal(output.value())),
-        Event::ExecutionFailed { failure } => Ending::Failed {
-            code: failure.code.as_str().to_owned(),
-            path: failure.path.as_deref().map(str::to_owned),
-        },
+        Event::ExecutionFailed { failure } => {
+            Ending::Failed { code: failure.code.as_str().to_owned(), path: failure.path.as_deref().map(str::to_owned) }
+        }
         other => panic!("it ended with {other:?}"),
     }
 }

@@ -288,12 +288,12 @@ impl State {
         };
         let scope = self.scopes.get_mut(&visit.scope).ok_or_else(|| no_scope(visit.scope))?;
         scope.cursor = cursor;
+        if done {
+            scope.last.clone_from(&output);
+        }
         match output {
             Some(output) => _ = scope.outputs.insert(visit.step, output),
             None => _ = scope.outputs.remove(&visit.step),
-        }
-        if done {
-            scope.last = Some(visit.step);
         }
         if let (true, VisitWork::Parallel(children)) = (done, visit.work) {
             scope.outputs.extend(children.results);

@@ -65,8 +65,8 @@ pub(super) struct Scope {
     pub(super) outputs: BTreeMap<StepIx, Json>,
     /// How often each step was reached.
     pub(super) visited: BTreeMap<StepIx, u32>,
-    /// The step of this block that completed last.
-    pub(super) last: Option<StepIx>,
+    /// What the step of this block that completed last made.
+    pub(super) last: Option<Json>,
     /// What the paths of its steps begin with: empty, or ending in a dot.
     pub(super) prefix: Arc<str>,
     /// What a loop adds to the scope.

@@ -52,7 +52,7 @@ struct Done {
 
 struct Finished {
     outputs: BTreeMap<String, Value>,
-    last: Option<String>,
+    last: Option<Value>,
 }
 
 struct Holder {
@@ -117,7 +117,7 @@ pub(super) fn predict(definition: &Value, input: &Value, plan: Plan) -> Predicti
             frames.push(finished.outputs.clone());
             let output = match definition.get("output") {
                 Some(template) => fill(template, &frames).ok(),
-                None => Some(finished.last.map_or(Value::Null, |last| finished.outputs[&last].clone())),
+                None => Some(finished.last.unwrap_or_default()),
             };
             match output {
                 Some(output) => {
@@ -154,7 +154,7 @@ impl Interpreter {
         prefix: &str,
         epoch: &str,
         frames: &mut Frames,
-    ) -> Result<(BTreeMap<String, u32>, Option<String>), Trouble> {
+    ) -> Result<(BTreeMap<String, u32>, Option<Value>), Trouble> {
         let (mut visits, mut last, mut cursor) = (BTreeMap::<String, u32>::new(), None, 0);
         while let Some(step) = steps.get(cursor) {
             let id = step["id"].as_str().unwrap();
@@ -176,8 +176,8 @@ impl Interpreter {
                     if done.skipped {
                         frame.remove(id);
                     } else {
-                        frame.insert(id.to_owned(), done.output);
-                        last = Some(id.to_owned());
+                        frame.insert(id.to_owned(), done.output.clone());
+                        last = Some(done.output);
                     }
                     frame.extend(done.joined);
                     jump

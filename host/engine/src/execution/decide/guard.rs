@@ -70,7 +70,8 @@ impl Decide<'_> {
     pub(super) fn on_resume(&mut self, raise: &Limits, decided_by: String) {
         let state = &self.execution.state;
         let Some(pause) = &state.pause else { return };
-        let held = pause.holder.and_then(|holder| state.visits.get(&holder)).map_or(&state.limits, |visit| &visit.limits);
+        let held =
+            pause.holder.and_then(|holder| state.visits.get(&holder)).map_or(&state.limits, |visit| &visit.limits);
         let limits = held.raised_to(raise);
         self.emit(Event::Resumed { limits, decided_by });
     }
