@@ -1,5 +1,6 @@
 //! The engine's tests, in one binary.
 
 mod oracle;
+mod scenarios;
 mod simulation;
 mod support;
