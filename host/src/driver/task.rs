@@ -251,9 +251,10 @@ impl Task {
     }
 
     fn on_cancel(&mut self, cancelled_by: String, reason: Option<String>, reply: oneshot::Sender<Result<(), Status>>) {
+        let too_late = self.execution.has_ended();
         self.feed(Input::Cancel { cancelled_by, reason });
         let status = self.execution.status();
-        let done = if status == Status::Cancelled { Ok(()) } else { Err(status) };
+        let done = if status == Status::Cancelled && !too_late { Ok(()) } else { Err(status) };
         self.reply_when_stored(move |result| {
             if result.is_ok() {
                 let _ = reply.send(done);
