@@ -8,7 +8,7 @@ fn run(call: Call) -> Result<String, Failure> {
         "huge" => format!("\"{}\"", "x".repeat(40 << 20)),
         "deep" => "[".repeat(10_000) + &"]".repeat(10_000),
         "keys" => {
-            let keys: Vec<String> = (0..100_000).map(|n| format!("\"{n}\":1")).collect();
+            let keys: Vec<String> = (0..1_000_000).map(|n| format!("\"{n}\":1")).collect();
             format!("{{{}}}", keys.join(","))
         }
         _ => "null".to_owned(),
