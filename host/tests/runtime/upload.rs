@@ -171,7 +171,7 @@ async fn h16_features_that_are_off_are_refused() {
         "(module (memory 1) (memory 1))",
         "(module (tag))",
         "(module (type (struct)))",
-        "(module (func (param (ref null func))))",
+        "(module (func (param (ref func))))",
     ] {
         let bytes = Grown::from("echo").module(module, 1).bytes();
         let error = refused(&bytes);
