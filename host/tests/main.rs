@@ -1,3 +1,5 @@
 //! Tests of the host, one binary.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 mod runtime;

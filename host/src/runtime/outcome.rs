@@ -40,7 +40,8 @@ pub(super) fn accepted(answer: Result<String, types::Failure>) -> Result<Json, F
     if text.len() > OUTPUT_BYTES_MAX {
         return Err(too_large(&format!("{} bytes", text.len())));
     }
-    Json::parse(text).map_err(|error| Failure::new(FailureCode::InvalidOutput, format!("the plugin's answer is {error}")))
+    Json::parse(text)
+        .map_err(|error| Failure::new(FailureCode::InvalidOutput, format!("the plugin's answer is {error}")))
 }
 
 /// A failure that the plugin answered.
@@ -60,8 +61,11 @@ fn told(failure: types::Failure) -> Failure {
 }
 
 fn too_large(size: &str) -> Failure {
-    Failure::new(FailureCode::OutputTooLarge, format!("the plugin answered {size}; the limit is {OUTPUT_BYTES_MAX} bytes"))
-        .with_details(json!({ "limit_bytes": OUTPUT_BYTES_MAX }))
+    Failure::new(
+        FailureCode::OutputTooLarge,
+        format!("the plugin answered {size}; the limit is {OUTPUT_BYTES_MAX} bytes"),
+    )
+    .with_details(json!({ "limit_bytes": OUTPUT_BYTES_MAX }))
 }
 
 /// The failure that stands for an error of the runtime. `last_words` is what the plugin wrote to standard error.
@@ -99,6 +103,7 @@ pub(super) fn timed_out() -> Failure {
     Failure::new(FailureCode::Timeout, "the call took longer than it may")
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "all other traps are one failure")]
 fn trapped(error: &wasmtime::Error, last_words: Option<String>) -> Option<Failure> {
     if let Some(exit) = error.downcast_ref::<I32Exit>() {
         let message = format!("the plugin ended itself with exit status {}: a plugin must answer", exit.0);

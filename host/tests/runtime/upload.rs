@@ -303,8 +303,7 @@ async fn h18_a_compiler_that_runs_away_is_stopped() {
     let ifs = "local.get 0 if ".repeat(80_000) + &"end ".repeat(80_000);
     let table = (0..60_000).map(|n| (n % 50).to_string()).collect::<Vec<_>>().join(" ");
     let tables = format!("{} local.get 0 br_table {table} {}", "block ".repeat(60), "end ".repeat(60));
-    let many: String =
-        (0..2_000).map(|n| format!("(func (param i32) (result i32) {})", arithmetic(n, 300))).collect();
+    let many: String = (0..2_000).map(|n| format!("(func (param i32) (result i32) {})", arithmetic(n, 300))).collect();
     let bombs = [
         format!("(module (func (param i32) {ifs}))"),
         format!("(module {})", format!("(func (param i32) {tables})").repeat(8)),
@@ -332,7 +331,9 @@ async fn h18_a_compiler_that_runs_away_is_stopped() {
 }
 
 fn arithmetic(seed: u32, steps: u32) -> String {
-    (0..steps).fold("local.get 0".to_owned(), |text, step| format!("{text} i32.const {} i32.rotl local.get 0 i32.xor", seed ^ step))
+    (0..steps).fold("local.get 0".to_owned(), |text, step| {
+        format!("{text} i32.const {} i32.rotl local.get 0 i32.xor", seed ^ step)
+    })
 }
 
 #[tokio::test(flavor = "multi_thread")]
