@@ -5,7 +5,6 @@
 
 /// Generated from the plugin interface.
 #[expect(missing_docs, reason = "generated")]
-#[expect(clippy::allow_attributes, reason = "generated")]
 pub mod bindings {
     wit_bindgen::generate!({
         path: "../../wit/0.1",
@@ -18,7 +17,6 @@ pub mod bindings {
 
 /// The parts of WASI that these programs use without the standard library.
 #[expect(missing_docs, reason = "generated")]
-#[expect(clippy::allow_attributes, reason = "generated")]
 pub mod wasi {
     wit_bindgen::generate!({
         inline: "
