@@ -24,7 +24,7 @@ use crate::{
 impl Bench {
     /// Measures calls.
     pub(crate) async fn measure_calls(&mut self) -> Result<()> {
-        let input = workload::message_body();
+        let input = workload::message();
         let host = self.host_call(&input).await?;
         let bare = wasm::bare_call(&self.component, &input, self.sizes.calls).await?;
         self.report.add_beside("plugin_call_us", us(host), "µs", us(bare.call));
@@ -72,7 +72,7 @@ fn call(digest: &str, input: Json) -> PluginCall {
         digest: digest.to_owned(),
         name: "echo".to_owned(),
         agent: false,
-        config: Json::null(),
+        config: Json::from_value(serde_json::json!({})),
         input,
         idempotency_key: "0199b0f0-0000-7000-8000-000000000000/2".to_owned(),
         attempt: 0,
