@@ -1,1 +1,6 @@
-//! Being written.
+//! Runs workflows whose tools and agents are sandboxed WebAssembly components.
+
+pub mod driver;
+pub mod runtime;
+pub mod schema;
+pub mod store;
