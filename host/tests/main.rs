@@ -1,3 +1,4 @@
 //! Tests of the host, one binary.
 
+mod driver;
 mod runtime;

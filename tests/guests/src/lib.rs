@@ -68,10 +68,7 @@ pub use bindings::{
     weir::plugin::{context, log, tools, types::Failure},
 };
 
-pub use wasi::wasi::{
-    clocks::monotonic_clock::subscribe_duration,
-    random::random::get_random_bytes as random_bytes,
-};
+pub use wasi::wasi::{clocks::monotonic_clock::subscribe_duration, random::random::get_random_bytes as random_bytes};
 
 /// A descriptor with one tool and one agent that take and answer anything.
 #[must_use]
@@ -98,7 +95,7 @@ macro_rules! guest {
             }
         }
         const _: () = {
-            $crate::bindings::export!(Program with_types_in $crate::bindings);
+    $crate::bindings::export!(Program with_types_in $crate::bindings);
         };
     };
 }
