@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
+mod after;
 pub(crate) mod diagnostic;
 pub(crate) mod fields;
 mod guardrails;
