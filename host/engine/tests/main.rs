@@ -1,1 +1,4 @@
-//! Being written.
+//! The engine's tests, in one binary.
+
+mod compile;
+mod reference;
