@@ -105,12 +105,15 @@ pub enum Event {
         /// The running call that wanted more; it is made again after the pause.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         call: Option<CallId>,
+        /// The visit whose own limit it is; `None`: the execution's.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        holder: Option<CallId>,
         /// The limit.
         exceeded: Exceeded,
     },
     /// A person raised the limits; the execution goes on.
     Resumed {
-        /// The limits from here on.
+        /// The limits from here on, of whoever held the one that stood in the way.
         limits: Limits,
         /// Who.
         decided_by: String,
@@ -189,17 +192,14 @@ pub enum Event {
     ExecutionCompleted {
         /// The execution's output.
         output: Json,
+        /// The steps of the root block that were never reached.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        skipped: Vec<Skipped>,
     },
     /// The end: a failure that nothing caught.
     ExecutionFailed {
-        /// Why.
+        /// Why, and at which step it began.
         failure: Failure,
-        /// The step where it began.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        step: Option<Arc<str>>,
-        /// That step's path.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        path: Option<Arc<str>>,
     },
     /// The end: the execution's own time was up.
     ExecutionTimedOut {

@@ -88,8 +88,13 @@ pub enum Input {
 /// An effect that must be in flight.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Command {
-    /// Call a tool or an agent.
-    RunPlugin(Box<RunPlugin>),
+    /// Call a tool or an agent: [`Execution::plugin_call`] tells with what.
+    RunPlugin {
+        /// The call.
+        call: CallId,
+        /// Its attempt, from 0.
+        attempt: u32,
+    },
     /// Send [`Input::TimeReached`] then; the earliest time that matters.
     SetTimer {
         /// When.
@@ -112,7 +117,7 @@ pub enum Command {
 
 /// A plugin call to make.
 #[derive(Debug, Clone, PartialEq)]
-pub struct RunPlugin {
+pub struct PluginCall {
     /// The call.
     pub call: CallId,
     /// Its attempt, from 0.
@@ -192,12 +197,8 @@ pub struct Summary {
     pub idle: bool,
     /// What it made, once completed.
     pub output: Option<Json>,
-    /// Why it ended badly.
+    /// Why it ended badly, and at which step that began.
     pub failure: Option<Failure>,
-    /// The step where the failure began.
-    pub failed_step: Option<Arc<str>>,
-    /// That step's path.
-    pub failed_path: Option<Arc<str>>,
     /// The limit at which it is paused.
     pub paused: Option<Exceeded>,
 }

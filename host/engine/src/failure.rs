@@ -1,5 +1,7 @@
 //! Failures of steps: data in the log, not errors of our code.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::json::Json;
@@ -50,8 +52,6 @@ pub enum FailureCode {
     ApprovalTimeout,
     /// The host stopped while the call was running.
     Interrupted,
-    /// A branch or an iteration failed; `details` tells which, and why.
-    ChildFailed,
     /// A fault of the host itself; its log tells more.
     Internal,
 }
@@ -82,8 +82,7 @@ impl FailureCode {
             | Self::ReferenceNotFound
             | Self::NotAnArray
             | Self::GuardrailExceeded
-            | Self::ApprovalTimeout
-            | Self::ChildFailed => false,
+            | Self::ApprovalTimeout => false,
         }
     }
 
@@ -112,7 +111,6 @@ impl FailureCode {
             Self::GuardrailExceeded => "guardrail_exceeded",
             Self::ApprovalTimeout => "approval_timeout",
             Self::Interrupted => "interrupted",
-            Self::ChildFailed => "child_failed",
             Self::Internal => "internal",
         }
     }
@@ -125,6 +123,12 @@ pub struct Failure {
     pub code: FailureCode,
     /// A lowercase fragment without period: what was attempted, on what, and what to do.
     pub message: String,
+    /// The step where it began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step_id: Option<Arc<str>>,
+    /// That step's path.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<Arc<str>>,
     /// Facts for programs: the limit and its value, the path that selected nothing, …
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub details: Option<Json>,
@@ -134,7 +138,15 @@ impl Failure {
     /// A failure without details.
     #[must_use]
     pub fn new(code: FailureCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), details: None }
+        Self { code, message: message.into(), step_id: None, path: None, details: None }
+    }
+
+    /// The same failure, begun at a step; where it is known already, it stays.
+    #[must_use]
+    pub fn begun_at(mut self, step: &Arc<str>, path: &Arc<str>) -> Self {
+        self.step_id.get_or_insert_with(|| step.clone());
+        self.path.get_or_insert_with(|| path.clone());
+        self
     }
 
     /// The same failure with `details`.
