@@ -1,1 +1,232 @@
-//! What authors write.
+//! What authors write: read leniently into one strict model, with all problems at once.
+//!
+//! Reading looks at each field by itself; whether names, jumps and references lead anywhere is the compiler's part.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+
+pub(crate) mod diagnostic;
+pub(crate) mod fields;
+mod guardrails;
+mod schema;
+mod steps;
+
+pub use diagnostic::{DIAGNOSTICS_MAX, Diagnostic, DiagnosticCode, Severity};
+pub use guardrails::parse_guardrails;
+pub use schema::definition_schema;
+pub use steps::{Destination, HumanOptionDefinition, OnErrorDefinition, StepDefinition, StepKind};
+
+use crate::limits::Limits;
+use diagnostic::{Diagnostics, Place};
+use fields::{Fields, shown, too_many, wrong_type};
+
+/// The most characters of a workflow's name.
+pub const NAME_CHARACTERS_MAX: usize = 128;
+/// The most characters of a description.
+pub const DESCRIPTION_CHARACTERS_MAX: usize = 10_000;
+/// The most triggers of a workflow.
+pub const TRIGGERS_MAX: usize = 32;
+
+/// A workflow as its author means it.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Definition {
+    /// Its name, 1 to [`NAME_CHARACTERS_MAX`] characters; unique among live workflows, which is for others to see to.
+    pub name: String,
+    /// What it is for.
+    pub description: Option<String>,
+    /// Whether it may be executed.
+    pub active: bool,
+    /// What starts it.
+    pub triggers: Vec<TriggerDefinition>,
+    /// Its guardrails.
+    pub guardrails: Limits,
+    /// JSON Schema of its input.
+    pub input_schema: Option<Value>,
+    /// Its steps.
+    pub steps: Vec<StepDefinition>,
+    /// What its output is made from: a template.
+    pub output: Option<Value>,
+    /// Whether it was read without errors; else it never becomes a graph.
+    pub(crate) sound: bool,
+}
+
+/// What starts executions.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TriggerDefinition {
+    /// Its type.
+    #[serde(rename = "type")]
+    pub trigger_type: TriggerType,
+    /// Its settings, as they were written.
+    pub config: Map<String, Value>,
+}
+
+/// The five types of triggers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TriggerType {
+    /// A person or a program asks.
+    Manual,
+    /// A schedule.
+    Cron,
+    /// An HTTP request from outside.
+    Webhook,
+    /// An event on the host's bus.
+    Event,
+    /// The end of an agent step or of another workflow.
+    AgentCompletion,
+}
+
+impl TriggerType {
+    /// Every type with its name.
+    const NAMES: [(&'static str, Self); 5] = [
+        ("manual", Self::Manual),
+        ("cron", Self::Cron),
+        ("webhook", Self::Webhook),
+        ("event", Self::Event),
+        ("agent_completion", Self::AgentCompletion),
+    ];
+
+    /// The type as authors write it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Manual => "manual",
+            Self::Cron => "cron",
+            Self::Webhook => "webhook",
+            Self::Event => "event",
+            Self::AgentCompletion => "agent_completion",
+        }
+    }
+}
+
+impl Definition {
+    /// Reads a definition. There is always a definition to look at; it is sound where no diagnostic is an error.
+    #[must_use]
+    pub fn parse(value: &Value) -> (Self, Vec<Diagnostic>) {
+        let mut diagnostics = Diagnostics::default();
+        let mut definition = Fields::open(value, Place::default(), &mut diagnostics)
+            .map(|fields| read(fields, &mut diagnostics))
+            .unwrap_or_default();
+        definition.sound = !diagnostics.has_errors();
+        (definition, diagnostics.finish())
+    }
+
+    /// SHA-256, in hex, of a definition as it was written; the order of members does not matter.
+    #[must_use]
+    pub fn digest(value: &Value) -> String {
+        let mut text = String::new();
+        canonical(value, &mut text);
+        Sha256::digest(text).iter().fold(String::with_capacity(64), |mut hex, byte| {
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        })
+    }
+}
+
+/// Compact JSON with the members of objects in the order of their names.
+fn canonical(value: &Value, text: &mut String) {
+    match value {
+        Value::Array(items) => {
+            text.push('[');
+            for (index, item) in items.iter().enumerate() {
+                text.push_str(if index > 0 { "," } else { "" });
+                canonical(item, text);
+            }
+            text.push(']');
+        }
+        Value::Object(members) => {
+            let mut members: Vec<_> = members.iter().collect();
+            members.sort_by_key(|(name, _)| *name);
+            text.push('{');
+            for (index, (name, member)) in members.into_iter().enumerate() {
+                text.push_str(if index > 0 { "," } else { "" });
+                text.push_str(&Value::from(name.as_str()).to_string());
+                text.push(':');
+                canonical(member, text);
+            }
+            text.push('}');
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => text.push_str(&value.to_string()),
+    }
+}
+
+fn read(mut fields: Fields<'_>, diagnostics: &mut Diagnostics) -> Definition {
+    let definition = Definition {
+        name: name(&mut fields, diagnostics),
+        description: fields.text("description", DESCRIPTION_CHARACTERS_MAX, diagnostics).map(str::to_owned),
+        active: active(&mut fields, diagnostics),
+        triggers: triggers(&mut fields, diagnostics),
+        guardrails: guardrails::at(&mut fields, diagnostics),
+        input_schema: schema::read(&mut fields, "input_schema", diagnostics),
+        steps: steps::root(&mut fields, diagnostics),
+        output: fields.value("output").cloned(),
+        sound: false,
+    };
+    fields.close(diagnostics);
+    definition
+}
+
+fn name(fields: &mut Fields<'_>, diagnostics: &mut Diagnostics) -> String {
+    if fields.value("name").is_none() {
+        fields.missing("name", diagnostics);
+    }
+    let Some(name) = fields.text("name", NAME_CHARACTERS_MAX, diagnostics) else { return String::new() };
+    if name.trim().is_empty() || name.contains(['\n', '\r', '\t']) || name.trim() != name {
+        let message = "`name` must hold something, in one line, without white space around it";
+        diagnostics.error(&fields.place.at("name"), DiagnosticCode::InvalidValue, message);
+    }
+    name.to_owned()
+}
+
+fn active(fields: &mut Fields<'_>, diagnostics: &mut Diagnostics) -> bool {
+    match fields.either("active", "is_active", diagnostics) {
+        Some((Value::Bool(active), _)) => *active,
+        Some((other, place)) => {
+            wrong_type(diagnostics, &place, "true or false", other);
+            false
+        }
+        None => true,
+    }
+}
+
+fn triggers(fields: &mut Fields<'_>, diagnostics: &mut Diagnostics) -> Vec<TriggerDefinition> {
+    let Some((value, place)) = fields.either("triggers", "trigger", diagnostics) else { return Vec::new() };
+    let Value::Array(list) = value else { return trigger(value, place, diagnostics).into_iter().collect() };
+    if list.len() > TRIGGERS_MAX {
+        too_many(diagnostics, &place, "triggers", TRIGGERS_MAX);
+    }
+    let list = list.iter().take(TRIGGERS_MAX).enumerate();
+    list.filter_map(|(index, value)| trigger(value, place.at(index), diagnostics)).collect()
+}
+
+fn trigger(value: &Value, place: Place, diagnostics: &mut Diagnostics) -> Option<TriggerDefinition> {
+    let mut fields = Fields::open(value, place, diagnostics)?;
+    let trigger_type = trigger_type(&mut fields, diagnostics);
+    let config = match fields.value("config") {
+        None => Map::new(),
+        Some(Value::Object(config)) => config.clone(),
+        Some(other) => {
+            wrong_type(diagnostics, &fields.place.at("config"), "an object", other);
+            Map::new()
+        }
+    };
+    fields.close(diagnostics);
+    Some(TriggerDefinition { trigger_type: trigger_type?, config })
+}
+
+fn trigger_type(fields: &mut Fields<'_>, diagnostics: &mut Diagnostics) -> Option<TriggerType> {
+    let Some(value) = fields.value("type") else {
+        fields.missing("type", diagnostics);
+        return None;
+    };
+    let found = TriggerType::NAMES.into_iter().find(|(name, _)| value.as_str() == Some(name));
+    if found.is_none() {
+        let known = TriggerType::NAMES.map(|(name, _)| name).join(", ");
+        let message = format!("no trigger type {}: there are {known}", shown(value));
+        diagnostics.error(&fields.place.at("type"), DiagnosticCode::UnknownTriggerType, message);
+    }
+    found.map(|(_, trigger_type)| trigger_type)
+}

@@ -31,7 +31,7 @@ pub struct Record {
 #[serde(rename_all = "snake_case")]
 pub enum Event {
     /// Always the first: everything the execution is pinned to.
-    ExecutionStarted(Box<Started>),
+    ExecutionStarted(Arc<Started>),
     /// A step was reached. Its sequence number is the [`CallId`] of this visit.
     StepStarted {
         /// The scope whose cursor reached it.
@@ -237,7 +237,7 @@ pub struct Started {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Timestamp>,
     /// What each name that a step calls resolved to.
-    pub targets: BTreeMap<String, Target>,
+    pub targets: Arc<BTreeMap<String, Arc<Target>>>,
 }
 
 /// The six types of steps.

@@ -1,17 +1,224 @@
 //! The state of one execution, and the five things that can be done with it: start, replay, step, apply, commands.
 
+mod children;
+mod decide;
+mod evolve;
+mod state;
+
 use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::{
-    event::{Decision, Report},
-    failure::Failure,
-    graph::Target,
-    id::{CallId, Timestamp},
-    json::Json,
-    limits::{Amounts, Exceeded, Limits},
+use self::{
+    decide::Decide,
+    state::{State, VisitWork},
 };
+use crate::{
+    event::{Decision, Event, Record, Report, Started},
+    failure::Failure,
+    graph::{Graph, Target},
+    id::{CallId, ScopeId, Seq, Timestamp},
+    json::Json,
+    limits::{Amounts, Exceeded, Ledger, Limits},
+};
+
+/// One running execution: its graph, and the state that follows from its log.
+#[derive(Debug, Clone)]
+pub struct Execution {
+    graph: Arc<Graph>,
+    state: State,
+}
+
+impl PartialEq for Execution {
+    /// Two executions are equal when their logs left the same state; what runs is known by its version.
+    fn eq(&self, other: &Self) -> bool {
+        self.state == other.state
+    }
+}
+
+impl Execution {
+    /// Begins an execution; its log begins with the records that come back.
+    #[must_use]
+    pub fn start(graph: Arc<Graph>, started: Started, now: Timestamp) -> (Self, Vec<Record>) {
+        let started = Arc::new(started);
+        let state = State::new(started.clone(), now);
+        let mut execution = Self { graph, state };
+        let mut decide = Decide { execution: &mut execution, now, records: Vec::new() };
+        decide.emit(Event::ExecutionStarted(started));
+        decide.advance();
+        let records = decide.records;
+        (execution, records)
+    }
+
+    /// Makes the state that a log leads to.
+    ///
+    /// # Errors
+    /// The log cannot have been written by this program.
+    pub fn replay(graph: Arc<Graph>, records: impl IntoIterator<Item = Record>) -> Result<Self, CorruptLog> {
+        let mut records = records.into_iter();
+        let Some(Record { seq, at, event: Event::ExecutionStarted(started) }) = records.next() else {
+            return Err(CorruptLog { seq: 1, reason: "a log begins with execution_started".to_owned() });
+        };
+        let mut execution = Self { graph, state: State::new(started.clone(), at) };
+        execution.apply(&Record { seq, at, event: Event::ExecutionStarted(started) })?;
+        for record in records {
+            execution.apply(&record)?;
+        }
+        Ok(execution)
+    }
+
+    /// Takes news in at the time `now`, and answers the facts that follow; they are applied already and must be
+    /// appended to the log. Never fails, and does a bounded amount of work.
+    #[must_use = "the records must be appended to the log"]
+    pub fn step(&mut self, input: Input, now: Timestamp) -> Vec<Record> {
+        let mut decide = Decide { execution: self, now, records: Vec::new() };
+        decide.check_time();
+        if !decide.execution.has_ended() {
+            decide.on(input);
+            decide.advance();
+        }
+        decide.records
+    }
+
+    /// Takes one record of the log in.
+    ///
+    /// # Errors
+    /// The record cannot follow the ones before it.
+    pub fn apply(&mut self, record: &Record) -> Result<(), CorruptLog> {
+        self.state.apply(&self.graph, record)
+    }
+
+    /// What must be in flight, by the state alone: calls and questions in the order they were asked, the earliest
+    /// timer, and whether there is more to decide.
+    #[must_use]
+    pub fn commands(&self) -> Vec<Command> {
+        let state = &self.state;
+        if state.end.is_some() {
+            return Vec::new();
+        }
+        let mut commands = Vec::new();
+        for (call, visit) in &state.visits {
+            if visit.runs_plugin() {
+                commands.push(Command::RunPlugin { call: *call, attempt: visit.attempt });
+            } else if let VisitWork::Human { request, due } = &visit.work {
+                let (path, request) = (visit.path.clone(), request.clone());
+                commands.push(Command::AskHuman { call: *call, path, request, due: *due });
+            }
+        }
+        commands.extend(self.wake_at().map(|due| Command::SetTimer { due }));
+        if self.has_more_to_decide() {
+            commands.push(Command::Continue);
+        }
+        commands
+    }
+
+    /// What an open call is made with; `None` if it is not open.
+    #[must_use]
+    pub fn plugin_call(&self, call: CallId) -> Option<PluginCall> {
+        let visit = self.state.visits.get(&call).filter(|visit| visit.runs_plugin())?;
+        let VisitWork::Call { input, .. } = &visit.work else { return None };
+        let invocation = self.graph.steps[visit.step].kind.invocation()?;
+        let holders = self.state.around(visit.scope).filter_map(|call| self.state.visits.get(&call)).chain([visit]);
+        let limits = holders.fold(self.state.limits.clone(), |limits, holder| limits.tightened_by(&holder.limits));
+        let deadlines = self.state.around(visit.scope).filter_map(|call| self.state.visits.get(&call)?.deadline);
+        Some(PluginCall {
+            call,
+            attempt: visit.attempt,
+            path: visit.path.clone(),
+            target: self.state.started.targets.get(&invocation.name)?.clone(),
+            config: invocation.config.clone(),
+            input: input.clone(),
+            timeout_ms: visit.limits.timeout_ms,
+            deadline: deadlines.chain(visit.deadline).chain(self.state.started.deadline).min(),
+            fuel: limits.fuel,
+            memory_bytes: limits.memory_bytes,
+        })
+    }
+
+    /// Whether the effect `n` of an open call was admitted.
+    #[must_use]
+    pub fn is_admitted(&self, call: CallId, n: u32) -> bool {
+        self.state.visits.get(&call).is_some_and(|visit| visit.promises.contains_key(&n))
+    }
+
+    /// The place of the last event.
+    #[must_use]
+    pub fn seq(&self) -> Seq {
+        self.state.seq
+    }
+
+    /// What it is pinned to.
+    #[must_use]
+    pub fn started(&self) -> &Started {
+        &self.state.started
+    }
+
+    /// Whether nothing can happen any more.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.state.end.is_some()
+    }
+
+    /// The latest output of each step of the root block, and of the branches that it joined.
+    pub fn step_outputs(&self) -> impl Iterator<Item = (&Arc<str>, &Json)> {
+        let root = self.state.scopes.get(&ScopeId::ROOT);
+        root.into_iter().flat_map(|root| root.outputs.iter()).map(|(step, output)| (self.graph.id(*step), output))
+    }
+
+    /// The limits in force, and what is settled and reserved under them.
+    #[must_use]
+    pub fn budget(&self) -> (&Limits, Ledger) {
+        (&self.state.limits, self.state.ledger)
+    }
+
+    /// How it stands.
+    #[must_use]
+    pub fn summary(&self) -> Summary {
+        let state = &self.state;
+        let end = state.end.as_ref();
+        Summary {
+            status: self.status(),
+            current_step: state.current_step.clone(),
+            usage: state.ledger.settled.plus(&state.ledger.reserved),
+            wake_at: self.wake_at(),
+            idle: !self.is_busy(),
+            output: end.and_then(|end| end.output.clone()),
+            failure: end.and_then(|end| end.failure.clone()),
+            paused: state.pause.as_ref().map(|pause| pause.exceeded.clone()),
+        }
+    }
+
+    /// Its status.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        let state = &self.state;
+        if let Some(end) = &state.end {
+            return end.status;
+        }
+        let asks = state.pause.is_some() || state.visits.values().any(|v| matches!(v.work, VisitWork::Human { .. }));
+        let waits_for_retry = state.visits.values().any(|visit| visit.retry_due.is_some());
+        if asks && !self.is_busy() && !waits_for_retry { Status::AwaitingHuman } else { Status::Running }
+    }
+
+    /// Whether something runs or can be decided: more than waiting for timers and people.
+    fn is_busy(&self) -> bool {
+        self.has_more_to_decide() || self.state.visits.values().any(state::Visit::runs_plugin)
+    }
+
+    fn has_more_to_decide(&self) -> bool {
+        let state = &self.state;
+        let ready = !state.ready_scopes.is_empty() || !state.ready_visits.is_empty();
+        ready && state.pause.is_none() && state.end.is_none()
+    }
+
+    fn wake_at(&self) -> Option<Timestamp> {
+        if self.has_ended() {
+            return None;
+        }
+        let visits = self.state.visits.values().filter_map(state::Visit::next_due);
+        visits.chain(self.state.started.deadline).min()
+    }
+}
 
 /// News from outside that the engine decides about. News about a call or an attempt that is not open is ignored.
 #[derive(Debug, Clone, PartialEq)]
@@ -125,11 +332,13 @@ pub struct PluginCall {
     /// The step's path.
     pub path: Arc<str>,
     /// What to call.
-    pub target: Target,
+    pub target: Arc<Target>,
     /// The step's fixed configuration.
     pub config: Value,
     /// What to work on.
     pub input: Json,
+    /// The step's own time limit.
+    pub timeout_ms: Option<u64>,
     /// When the result is of no use any more: the tightest deadline around the step.
     pub deadline: Option<Timestamp>,
     /// The tightest fuel limit around the step.

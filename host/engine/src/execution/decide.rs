@@ -1,0 +1,455 @@
+//! What follows from news: the clever half. It emits events, and each is applied before the next is decided.
+
+use std::{borrow::Cow, sync::Arc};
+
+use serde_json::{Map, Value, json};
+
+use super::{
+    Execution, Input,
+    children::Plan,
+    state::{Cursor, Scope, ScopeView, VisitWork},
+};
+use crate::{
+    event::{AfterFailure, Decision, Event, Next, Record, Report, Skipped, StepType, Work},
+    failure::{Failure, FailureCode},
+    graph::{Human, Invocation, Jump, Kind, OnError, OnTimeout, Step, StepIx},
+    id::{CallId, ScopeId, Timestamp},
+    json::Json,
+    limits::Amounts,
+    reference::{Missing, Reference, Template},
+};
+
+mod guard;
+mod time;
+
+/// How many moves one `step` makes; what is left is asked for by `Command::Continue`.
+const MOVES_MAX: usize = 512;
+/// How often a call may be cut short by stops of the host before it fails with `interrupted`.
+const INTERRUPTIONS_MAX: u32 = 100;
+
+/// One `step` in progress.
+pub(super) struct Decide<'a> {
+    pub(super) execution: &'a mut Execution,
+    pub(super) now: Timestamp,
+    pub(super) records: Vec<Record>,
+}
+
+impl Decide<'_> {
+    /// Records a fact and applies it.
+    pub(super) fn emit(&mut self, event: Event) {
+        let record = Record { seq: self.execution.state.seq + 1, at: self.now, event };
+        let applied = self.execution.state.apply(&self.execution.graph, &record);
+        assert_eq!(applied, Ok(()), "decided an event that cannot be applied: {:?}", record.event);
+        self.records.push(record);
+    }
+
+    /// Takes news in; whatever is about something that is not open is ignored.
+    pub(super) fn on(&mut self, input: Input) {
+        match input {
+            Input::CallSucceeded { call, attempt, output, report } if self.is_running(call, attempt) => {
+                self.complete(call, output, report);
+            }
+            Input::CallFailed { call, attempt, failure, report } if self.is_running(call, attempt) => {
+                self.fail_visit(call, failure, report, true);
+            }
+            Input::Decided { call, decision } => self.on_decided(call, decision),
+            Input::Recovered => self.on_recovered(),
+            Input::Cancel { cancelled_by, reason } => self.cancel(cancelled_by, reason),
+            Input::Reserve { call, n, amounts } => self.on_reserve(call, n, amounts),
+            Input::Settle { call, n, used } => self.on_settle(call, n, used),
+            Input::Resume { limits, decided_by } => self.on_resume(&limits, decided_by),
+            Input::CallSucceeded { .. } | Input::CallFailed { .. } | Input::TimeReached | Input::Continue => {}
+        }
+    }
+
+    /// Moves everything on that needs no news.
+    pub(super) fn advance(&mut self) {
+        for _ in 0..MOVES_MAX {
+            let state = &self.execution.state;
+            if state.end.is_some() || state.pause.is_some() {
+                return;
+            }
+            if let Some(call) = state.ready_visits.first().copied() {
+                self.advance_children(call);
+            } else if let Some(scope) = state.ready_scopes.first().copied() {
+                self.advance_scope(scope);
+            } else {
+                return;
+            }
+        }
+    }
+
+    fn advance_scope(&mut self, id: ScopeId) {
+        let Some(scope) = self.execution.state.scopes.get(&id) else { return };
+        match &scope.cursor {
+            Cursor::At(step) => {
+                let step = *step;
+                self.start_step(id, step);
+            }
+            Cursor::Ended if id == ScopeId::ROOT => self.complete_execution(),
+            Cursor::Ended => {
+                let skipped = self.never_reached(scope);
+                self.emit(Event::ScopeCompleted { scope: id, skipped });
+            }
+            Cursor::Failed(failure) => {
+                let failure = failure.clone();
+                if id == ScopeId::ROOT {
+                    self.emit(Event::ExecutionFailed { failure });
+                } else {
+                    self.emit(Event::ScopeFailed { scope: id, failure });
+                }
+            }
+            Cursor::In(_) => {}
+        }
+    }
+
+    fn never_reached(&self, scope: &Scope) -> Vec<Skipped> {
+        let graph = &self.execution.graph;
+        let steps = graph.blocks[scope.block].steps.iter().filter(|step| !scope.visited.contains_key(step));
+        let skipped = steps.map(|step| {
+            let id = graph.id(*step);
+            Skipped { step: id.clone(), path: format!("{}{id}", scope.prefix).into() }
+        });
+        skipped.collect()
+    }
+
+    fn start_step(&mut self, scope: ScopeId, step_ix: StepIx) {
+        let graph = self.execution.graph.clone();
+        let step = &graph.steps[step_ix];
+        let (visit, path) = self.execution.next_visit(scope, step_ix);
+        if !self.admit_step(scope, step, &path) {
+            return;
+        }
+        let begun = match step.limits_refuse_call() {
+            Some(exceeded) => Err(guard::failure(&exceeded, &step.id, &path)),
+            None => self.begin_work(scope, step).map_err(|failure| failure.begun_at(&step.id, &path)),
+        };
+        let (work, then) = match begun {
+            Ok((work, then)) => (work, Ok(then)),
+            Err(failure) => (Work::Nothing, Err(failure)),
+        };
+        self.emit(Event::StepStarted {
+            scope,
+            step: step.id.clone(),
+            kind: step.kind.step_type(),
+            visit,
+            path,
+            deadline: step.limits.timeout_ms.map(|ms| self.now.plus_ms(ms)),
+            work,
+        });
+        let call = CallId(self.execution.state.seq);
+        match then {
+            Ok(None) => {}
+            Ok(Some((output, next))) => {
+                let report = self.report(call, Report::default());
+                self.emit(Event::StepCompleted { call, output, next, report });
+            }
+            Err(failure) => self.fail_visit(call, failure, Report::default(), false),
+        }
+    }
+
+    /// What a step begins with, and what it ends with where that is known at once.
+    fn begin_work(&self, scope: ScopeId, step: &Step) -> Result<Begun, Failure> {
+        match &step.kind {
+            Kind::Tool(invocation) | Kind::Agent(invocation) => {
+                let input = self.resolve(scope, &invocation.input)?;
+                Ok((Work::Call { input: input.into() }, None))
+            }
+            Kind::Condition { condition, then, otherwise } => {
+                let mut warnings = Vec::new();
+                let result = condition.evaluate(&self.view(scope), &mut warnings);
+                let jump = if result { *then } else { *otherwise };
+                let next = self.execution.next(jump);
+                let target = match &next {
+                    Next::Step(id) => Value::from(&**id),
+                    Next::End => Value::Null,
+                };
+                let output = json!({ "result": result, "next_step": target });
+                Ok((Work::Condition { warnings }, Some((output.into(), next))))
+            }
+            Kind::Human(human) => {
+                let request = self.request(scope, human)?.into();
+                let due = human.timeout_ms.map(|ms| self.now.plus_ms(ms));
+                Ok((Work::Human { request, due }, None))
+            }
+            Kind::Parallel { .. } => Ok((Work::Parallel, None)),
+            Kind::Loop { items, max_iterations, .. } => {
+                Ok((loop_over(items, items.resolve(&self.view(scope)).map(Cow::into_owned), *max_iterations)?, None))
+            }
+        }
+    }
+
+    fn request(&self, scope: ScopeId, human: &Human) -> Result<Value, Failure> {
+        let options = human.options.iter().map(|o| json!({ "id": o.id, "label": o.label })).collect();
+        let mut request = Map::new();
+        request.insert("notification".into(), self.resolve(scope, &human.notification)?);
+        request.insert("options".into(), Value::Array(options));
+        request.insert("channels".into(), human.channels.clone().into());
+        request.insert("approvers".into(), human.approvers.clone().into());
+        if let Some(schema) = &human.form_schema {
+            request.insert("form_schema".into(), schema.clone());
+        }
+        Ok(Value::Object(request))
+    }
+
+    fn view(&self, scope: ScopeId) -> ScopeView<'_> {
+        ScopeView { graph: &self.execution.graph, state: &self.execution.state, scope }
+    }
+
+    fn resolve(&self, scope: ScopeId, template: &Template) -> Result<Value, Failure> {
+        template.resolve(&self.view(scope)).map_err(|missing| not_found(&missing))
+    }
+
+    fn advance_children(&mut self, call: CallId) {
+        let Some(visit) = self.execution.state.visits.get(&call) else { return };
+        match visit.plan(&self.execution.graph) {
+            Plan::Open { from, to } => {
+                for index in from..to {
+                    self.emit(Event::ScopeOpened { call, index });
+                }
+            }
+            Plan::Wait => {}
+            Plan::Fail(failure) => self.fail_visit(call, failure, Report::default(), true),
+            Plan::Complete(output) => self.complete(call, output, Report::default()),
+        }
+    }
+
+    /// A step is done.
+    fn complete(&mut self, call: CallId, output: Json, report: Report) {
+        let Some(next) = self.execution.next_after(call) else { return };
+        let report = self.report(call, report);
+        self.emit(Event::StepCompleted { call, output, next, report });
+    }
+
+    /// A step failed: it is tried again, or that is what follows.
+    fn fail_visit(&mut self, call: CallId, failure: Failure, report: Report, may_retry: bool) {
+        let graph = self.execution.graph.clone();
+        if self.execution.state.visits.get(&call).is_some_and(|visit| visit.work.has_children()) {
+            self.cancel_inside(call);
+        }
+        let Some(visit) = self.execution.state.visits.get(&call) else { return };
+        let step = &graph.steps[visit.step];
+        let failure = failure.begun_at(&step.id, &visit.path);
+        let retry = step
+            .retry
+            .as_ref()
+            .filter(|r| may_retry && failure.code.may_succeed_later() && visit.failures + 1 < r.max_attempts);
+        if let Some(retry) = retry {
+            let (attempt, due) = (visit.attempt + 1, retry.due(visit.failures + 1, self.now));
+            self.emit(Event::RetryScheduled { call, attempt, due, failure, report });
+            return;
+        }
+        let then = match step.on_error {
+            OnError::Fail => AfterFailure::Fail,
+            OnError::Continue => AfterFailure::Continue(self.execution.next(step.next)),
+            OnError::Goto(jump) => AfterFailure::Continue(self.execution.next(jump)),
+        };
+        let report = self.report(call, report);
+        self.emit(Event::StepFailed { call, failure, then, report });
+    }
+
+    /// Gives up all that runs inside a parallel or loop step.
+    fn cancel_inside(&mut self, call: CallId) {
+        let state = &self.execution.state;
+        let inside = |scope: &ScopeId| state.around(*scope).any(|around| around == call);
+        let scopes: Vec<ScopeId> = state.scopes.keys().rev().copied().filter(inside).collect();
+        self.cancel_scopes(&scopes);
+    }
+
+    /// Gives scopes up, innermost first: a scope's id is greater than those around it.
+    fn cancel_scopes(&mut self, scopes: &[ScopeId]) {
+        for scope in scopes {
+            if let Some(Cursor::In(call)) = self.execution.state.scopes.get(scope).map(|s| s.cursor.clone()) {
+                self.emit(Event::StepCancelled { call });
+            }
+            if *scope != ScopeId::ROOT {
+                self.emit(Event::ScopeCancelled { scope: *scope });
+            }
+        }
+    }
+
+    /// Gives up all that runs.
+    fn cancel_all(&mut self) {
+        let scopes: Vec<ScopeId> = self.execution.state.scopes.keys().rev().copied().collect();
+        self.cancel_scopes(&scopes);
+    }
+
+    fn complete_execution(&mut self) {
+        let graph = self.execution.graph.clone();
+        let Some(root) = self.execution.state.scopes.get(&ScopeId::ROOT) else { return };
+        let output = match &graph.output {
+            Some(template) => self.resolve(ScopeId::ROOT, template).map(Json::from),
+            None => Ok(root.last.and_then(|step| root.outputs.get(&step)).cloned().unwrap_or_else(Json::null)),
+        };
+        let skipped = self.never_reached(root);
+        match output {
+            Ok(output) => self.emit(Event::ExecutionCompleted { output, skipped }),
+            Err(failure) => self.emit(Event::ExecutionFailed { failure }),
+        }
+    }
+
+    fn cancel(&mut self, cancelled_by: String, reason: Option<String>) {
+        self.cancel_all();
+        self.emit(Event::ExecutionCancelled { cancelled_by, reason });
+    }
+
+    fn on_decided(&mut self, call: CallId, decision: Decision) {
+        let graph = self.execution.graph.clone();
+        let Some(visit) = self.execution.state.visits.get(&call) else { return };
+        let Kind::Human(human) = &graph.steps[visit.step].kind else { return };
+        if !matches!(visit.work, VisitWork::Human { .. }) {
+            return;
+        }
+        let chosen = human.options.iter().find(|option| Some(&option.id) == decision.option_id.as_ref());
+        if chosen.is_none() && !human.options.is_empty() {
+            return;
+        }
+        let jump = chosen.and_then(|option| option.next).unwrap_or(graph.steps[visit.step].next);
+        let next = self.execution.next(jump);
+        let output = Json::from_value(json!({
+            "option_id": decision.option_id,
+            "comment": decision.comment,
+            "data": decision.data,
+            "decided_by": decision.decided_by,
+            "decided_at": decision.decided_at,
+        }));
+        self.emit(Event::Decided { call, decision });
+        let report = self.report(call, Report::default());
+        self.emit(Event::StepCompleted { call, output, next, report });
+    }
+
+    fn on_recovered(&mut self) {
+        let visits = self.execution.state.visits.iter();
+        let running = visits
+            .filter(|(_, visit)| visit.runs_plugin())
+            .map(|(call, visit)| (*call, visit.attempt + 1, visit.interruptions >= INTERRUPTIONS_MAX));
+        for (call, attempt, too_often) in running.collect::<Vec<_>>() {
+            if too_often {
+                let message = format!("the host stopped {INTERRUPTIONS_MAX} times while this call was running");
+                let failure = Failure::new(FailureCode::Interrupted, message);
+                self.fail_visit(call, failure, Report::default(), false);
+            } else {
+                self.emit(Event::CallInterrupted { call, attempt });
+            }
+        }
+    }
+
+    fn is_running(&self, call: CallId, attempt: u32) -> bool {
+        let visit = self.execution.state.visits.get(&call);
+        visit.is_some_and(|visit| visit.runs_plugin() && visit.attempt == attempt)
+    }
+
+    /// The report of a step that ends, with what it used itself.
+    fn report(&self, call: CallId, report: Report) -> Report {
+        let usage = self.execution.state.visits.get(&call).map_or(Amounts::NONE, |visit| visit.own);
+        Report { usage, ..report }
+    }
+
+    fn on_timeout(&mut self, call: CallId) {
+        let graph = self.execution.graph.clone();
+        let Some(visit) = self.execution.state.visits.get(&call) else { return };
+        let step = &graph.steps[visit.step];
+        let Kind::Human(human) = &step.kind else { return };
+        match human.on_timeout {
+            OnTimeout::Continue => {
+                self.complete(call, Json::from_value(json!({ "timed_out": true })), Report::default());
+            }
+            OnTimeout::Skip => {
+                let next = self.execution.next(step.next);
+                self.emit(Event::StepSkipped { call, next });
+            }
+            OnTimeout::Fail => {
+                let failure = Failure::new(FailureCode::ApprovalTimeout, "nobody decided in time");
+                self.fail_visit(call, failure, Report::default(), false);
+            }
+        }
+    }
+}
+
+/// What a step begins with, and its output and next step where it ends at once.
+type Begun = (Work, Option<(Json, Next)>);
+
+fn loop_over(items: &Reference, found: Option<Value>, most: u32) -> Result<Work, Failure> {
+    let mut items = match found {
+        None | Some(Value::Null) => Vec::new(),
+        Some(Value::Array(items)) => items,
+        Some(other) => {
+            let message = format!("{} selects {}, and a loop needs an array", items.source(), kind_of(&other));
+            return Err(Failure::new(FailureCode::NotAnArray, message));
+        }
+    };
+    let omitted = items.len().saturating_sub(most as usize) as u64;
+    items.truncate(most as usize);
+    Ok(Work::Loop { count: count(items.len()), items: Value::Array(items).into(), omitted })
+}
+
+fn count(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
+}
+
+fn kind_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
+    }
+}
+
+fn not_found(missing: &Missing) -> Failure {
+    let message = format!(
+        "{} selects nothing here; correct the path, or give a default with {{\"$path\": …, \"default\": …}}",
+        missing.reference
+    );
+    Failure::new(FailureCode::ReferenceNotFound, message).with_details(json!({ "reference": missing.reference }))
+}
+
+impl Kind {
+    fn step_type(&self) -> StepType {
+        match self {
+            Self::Tool(_) => StepType::Tool,
+            Self::Agent(_) => StepType::Agent,
+            Self::Condition { .. } => StepType::Condition,
+            Self::Human(_) => StepType::Human,
+            Self::Parallel { .. } => StepType::Parallel,
+            Self::Loop { .. } => StepType::Loop,
+        }
+    }
+
+    /// The call that a tool or agent step makes.
+    pub(super) fn invocation(&self) -> Option<&Invocation> {
+        match self {
+            Self::Tool(invocation) | Self::Agent(invocation) => Some(invocation),
+            Self::Condition { .. } | Self::Human(_) | Self::Parallel { .. } | Self::Loop { .. } => None,
+        }
+    }
+}
+
+impl Execution {
+    /// The number and the path of the visit that would come next.
+    fn next_visit(&self, scope: ScopeId, step: StepIx) -> (u32, Arc<str>) {
+        let scope = &self.state.scopes[&scope];
+        let visit = scope.visited.get(&step).map_or(1, |n| n.saturating_add(1));
+        let id = self.graph.id(step);
+        let path = match (visit, scope.prefix.is_empty()) {
+            (1, true) => id.clone(),
+            (1, false) => format!("{}{id}", scope.prefix).into(),
+            _ => format!("{}{id}#{visit}", scope.prefix).into(),
+        };
+        (visit, path)
+    }
+
+    fn next(&self, jump: Jump) -> Next {
+        match jump {
+            Jump::To(step) => Next::Step(self.graph.id(step).clone()),
+            Jump::End => Next::End,
+        }
+    }
+
+    fn next_after(&self, call: CallId) -> Option<Next> {
+        let visit = self.state.visits.get(&call)?;
+        Some(self.next(self.graph.steps[visit.step].next))
+    }
+}

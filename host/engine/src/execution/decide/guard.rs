@@ -1,0 +1,121 @@
+//! Guardrails at work: nothing begins that would pass a limit of the execution or of any step around.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::Decide;
+use crate::{
+    event::{Event, Report, StepType},
+    execution::state::VisitWork,
+    failure::{Failure, FailureCode},
+    graph::Step,
+    id::{CallId, ScopeId},
+    limits::{Amounts, Exceeded, Ledger, Limits, OnExceeded},
+};
+
+/// A limit that stands in the way, and whose it is: a visit's, or the execution's.
+struct Obstacle {
+    exceeded: Exceeded,
+    holder: Option<CallId>,
+    pause: bool,
+}
+
+impl Step {
+    /// The step's own limit that lets it not even begin.
+    pub(super) fn limits_refuse_call(&self) -> Option<Exceeded> {
+        let mut ask = Amounts::STEP;
+        if self.kind.step_type() == StepType::Tool {
+            ask = ask.plus(&Amounts::TOOL_CALL);
+        }
+        Ledger::default().admits(&self.limits, &ask).err()
+    }
+}
+
+impl Decide<'_> {
+    /// Whether everything around a step lets it begin; if not, what follows is decided here.
+    pub(super) fn admit_step(&mut self, scope: ScopeId, step: &Step, path: &Arc<str>) -> bool {
+        let mut ask = Amounts::STEP;
+        if step.kind.step_type() == StepType::Tool {
+            ask = ask.plus(&Amounts::TOOL_CALL);
+        }
+        match self.obstacle(scope, None, &ask) {
+            None => true,
+            Some(obstacle) => {
+                self.on_obstacle(obstacle, &step.id, path, None);
+                false
+            }
+        }
+    }
+
+    pub(super) fn on_reserve(&mut self, call: CallId, n: u32, amounts: Amounts) {
+        let graph = self.execution.graph.clone();
+        let Some(visit) = self.execution.state.visits.get(&call) else { return };
+        if !matches!(visit.work, VisitWork::Call { parked: false, .. }) || visit.promises.contains_key(&n) {
+            return;
+        }
+        let (scope, step, path) = (visit.scope, graph.id(visit.step).clone(), visit.path.clone());
+        match self.obstacle(scope, Some(call), &amounts) {
+            None => self.emit(Event::Reserved { call, n, amounts }),
+            Some(obstacle) => self.on_obstacle(obstacle, &step, &path, Some(call)),
+        }
+    }
+
+    pub(super) fn on_settle(&mut self, call: CallId, n: u32, used: Amounts) {
+        let visit = self.execution.state.visits.get(&call);
+        if visit.is_some_and(|visit| matches!(visit.promises.get(&n), Some(Some(_)))) {
+            self.emit(Event::Settled { call, n, used });
+        }
+    }
+
+    pub(super) fn on_resume(&mut self, raise: &Limits, decided_by: String) {
+        let state = &self.execution.state;
+        let Some(pause) = &state.pause else { return };
+        let held = match pause.holder {
+            None => Some(&state.limits),
+            Some(holder) => state.visits.get(&holder).map(|visit| &visit.limits),
+        };
+        let limits = held.map_or_else(Limits::default, |held| held.raised_to(raise));
+        self.emit(Event::Resumed { limits, decided_by });
+    }
+
+    /// The first limit in the way of `ask`, from the inside out: the call's own step, the steps around, the execution.
+    fn obstacle(&self, scope: ScopeId, call: Option<CallId>, ask: &Amounts) -> Option<Obstacle> {
+        let state = &self.execution.state;
+        for holder in call.into_iter().chain(state.around(scope)) {
+            if let Some(visit) = state.visits.get(&holder)
+                && let Err(exceeded) = visit.ledger.admits(&visit.limits, ask)
+            {
+                let pause = visit.limits.on_exceeded == Some(OnExceeded::Pause);
+                return Some(Obstacle { exceeded, holder: Some(holder), pause });
+            }
+        }
+        let exceeded = state.ledger.admits(&state.limits, ask).err()?;
+        let pause = state.limits.on_exceeded == Some(OnExceeded::Pause);
+        Some(Obstacle { exceeded, holder: None, pause })
+    }
+
+    fn on_obstacle(&mut self, obstacle: Obstacle, step: &Arc<str>, path: &Arc<str>, call: Option<CallId>) {
+        let Obstacle { exceeded, holder, pause } = obstacle;
+        if pause {
+            self.emit(Event::Paused { step: step.clone(), path: path.clone(), call, holder, exceeded });
+            return;
+        }
+        let failure = failure(&exceeded, step, path);
+        match holder {
+            Some(holder) => self.fail_visit(holder, failure, Report::default(), false),
+            None => {
+                self.cancel_all();
+                self.emit(Event::ExecutionFailed { failure });
+            }
+        }
+    }
+}
+
+/// What a passed limit is to the step or the execution that holds it.
+pub(super) fn failure(exceeded: &Exceeded, step: &Arc<str>, path: &Arc<str>) -> Failure {
+    let Exceeded { limit, value } = exceeded;
+    let message = format!("step {path} would pass {limit} = {value}; raise the limit or do less");
+    let details = json!({ "limit": limit, "value": value });
+    Failure::new(FailureCode::GuardrailExceeded, message).with_details(details).begun_at(step, path)
+}

@@ -1,0 +1,391 @@
+//! What each event does to the state. Dull on purpose: it decides nothing, reads no clock, and keeps its meaning for
+//! ever.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::{
+    CorruptLog, Status,
+    children::{Children, LoopResults},
+    state::{Cursor, End, Iteration, Pause, Scope, State, Visit, VisitWork},
+};
+use crate::{
+    event::{AfterFailure, Event, Next, Record, StepType, Work},
+    failure::Failure,
+    graph::{Graph, Kind, StepIx},
+    id::{CallId, ScopeId},
+    json::Json,
+    limits::{Amounts, Limits},
+};
+
+type Applied = Result<(), String>;
+
+impl State {
+    /// Takes one event in.
+    pub(super) fn apply(&mut self, graph: &Graph, record: &Record) -> Result<(), CorruptLog> {
+        let corrupt = |reason: String| CorruptLog { seq: record.seq, reason };
+        if record.seq != self.seq + 1 {
+            return Err(corrupt(format!("expected event {}", self.seq + 1)));
+        }
+        if self.end.is_some() {
+            return Err(corrupt("an event after the end".to_owned()));
+        }
+        self.seq = record.seq;
+        self.apply_event(graph, record).map_err(corrupt)
+    }
+
+    fn apply_event(&mut self, graph: &Graph, record: &Record) -> Applied {
+        match &record.event {
+            Event::ExecutionStarted(_) => self.open_root(graph),
+            Event::StepStarted { .. } => self.step_started(graph, record),
+            Event::RetryScheduled { call, attempt, due, .. } => {
+                let visit = self.visit(*call)?;
+                (visit.attempt, visit.retry_due) = (*attempt, Some(*due));
+                visit.failures += 1;
+                visit.start_over();
+                self.note_ready(graph, *call);
+                Ok(())
+            }
+            Event::AttemptStarted { call, .. } => {
+                self.visit(*call)?.retry_due = None;
+                self.note_ready(graph, *call);
+                Ok(())
+            }
+            Event::CallInterrupted { call, attempt } => {
+                let visit = self.visit(*call)?;
+                visit.attempt = *attempt;
+                visit.interruptions += 1;
+                Ok(())
+            }
+            Event::Reserved { call, n, amounts } => self.reserved(*call, *n, *amounts),
+            Event::Settled { call, n, used } => self.settled(*call, *n, *used),
+            Event::Paused { call, holder, exceeded, .. } => {
+                self.pause = Some(Pause { exceeded: exceeded.clone(), holder: *holder, call: *call });
+                call.map_or(Ok(()), |call| self.park(call, true))
+            }
+            Event::Resumed { limits, .. } => self.resumed(limits),
+            Event::Decided { .. } => Ok(()),
+            Event::ScopeOpened { call, index } => self.scope_opened(graph, *call, *index, ScopeId(record.seq)),
+            Event::ScopeCompleted { scope, .. } => self.scope_completed(graph, *scope),
+            Event::ScopeFailed { scope, failure } => self.scope_failed(graph, *scope, failure),
+            Event::ScopeCancelled { scope } => self.scope_cancelled(graph, *scope),
+            Event::StepCompleted { call, output, next, .. } => {
+                self.step_over(graph, *call, Some(output.clone()), next, true)
+            }
+            Event::StepSkipped { call, next } => self.step_over(graph, *call, None, next, false),
+            Event::StepFailed { call, failure, then, .. } => self.step_failed(graph, *call, failure, then),
+            Event::StepCancelled { call } => self.close(*call).map(|_| ()),
+            Event::ExecutionCompleted { output, .. } => self.ended(Status::Completed, Some(output), None),
+            Event::ExecutionFailed { failure } => self.ended(Status::Failed, None, Some(failure)),
+            Event::ExecutionTimedOut { failure } => self.ended(Status::Timeout, None, Some(failure)),
+            Event::ExecutionCancelled { .. } => self.ended(Status::Cancelled, None, None),
+        }
+    }
+
+    fn open_root(&mut self, graph: &Graph) -> Applied {
+        let scope = Scope {
+            parent: None,
+            index: 0,
+            block: Graph::ROOT,
+            cursor: first(graph, Graph::ROOT),
+            outputs: [].into(),
+            visited: [].into(),
+            last: None,
+            prefix: "".into(),
+            iteration: None,
+        };
+        self.scopes.insert(ScopeId::ROOT, scope);
+        self.ready_scopes.insert(ScopeId::ROOT);
+        Ok(())
+    }
+
+    fn step_started(&mut self, graph: &Graph, record: &Record) -> Applied {
+        let Event::StepStarted { scope: scope_id, step, kind, visit, path, deadline, work } = &record.event else {
+            return Ok(());
+        };
+        let call = CallId(record.seq);
+        let step_ix = find_step(graph, step)?;
+        let scope = self.scopes.get_mut(scope_id).ok_or_else(|| no_scope(*scope_id))?;
+        scope.cursor = Cursor::In(call);
+        scope.visited.insert(step_ix, *visit);
+        self.ready_scopes.remove(scope_id);
+        self.current_step = Some(step.clone());
+
+        let mut spent = Amounts::STEP;
+        if *kind == StepType::Tool && matches!(work, Work::Call { .. }) {
+            spent = spent.plus(&Amounts::TOOL_CALL);
+        }
+        let started = Visit {
+            scope: *scope_id,
+            step: step_ix,
+            path: path.clone(),
+            attempt: 0,
+            failures: 0,
+            interruptions: 0,
+            deadline: *deadline,
+            limits: graph.steps[step_ix].limits.clone(),
+            ledger: crate::limits::Ledger { settled: spent, reserved: Amounts::NONE },
+            own: spent,
+            promises: [].into(),
+            retry_due: None,
+            work: VisitWork::of(work),
+        };
+        self.visits.insert(call, started);
+        self.note_ready(graph, call);
+        self.change_ledgers(*scope_id, |ledger| ledger.settled = ledger.settled.plus(&spent));
+        Ok(())
+    }
+
+    fn reserved(&mut self, call: CallId, n: u32, amounts: Amounts) -> Applied {
+        let visit = self.visit(call)?;
+        visit.promises.insert(n, Some(amounts));
+        visit.own = visit.own.plus(&amounts);
+        visit.ledger.reserve(&amounts);
+        let scope = visit.scope;
+        self.change_ledgers(scope, |ledger| ledger.reserve(&amounts));
+        Ok(())
+    }
+
+    fn settled(&mut self, call: CallId, n: u32, used: Amounts) -> Applied {
+        let visit = self.visit(call)?;
+        let promised = visit.promises.insert(n, None).flatten().ok_or("settles what was not reserved")?;
+        visit.own = visit.own.minus(&promised).plus(&used);
+        visit.ledger.settle(&promised, &used);
+        let scope = visit.scope;
+        self.change_ledgers(scope, |ledger| ledger.settle(&promised, &used));
+        Ok(())
+    }
+
+    fn park(&mut self, call: CallId, on: bool) -> Applied {
+        if let VisitWork::Call { parked, .. } = &mut self.visit(call)?.work {
+            *parked = on;
+        }
+        Ok(())
+    }
+
+    fn resumed(&mut self, limits: &Limits) -> Applied {
+        let pause = self.pause.take().ok_or("resumes what was not paused")?;
+        match pause.holder {
+            None => self.limits = limits.clone(),
+            Some(holder) => {
+                if let Some(visit) = self.visits.get_mut(&holder) {
+                    visit.limits = limits.clone();
+                }
+            }
+        }
+        match pause.call {
+            Some(call) if self.visits.contains_key(&call) => self.park(call, false),
+            _ => Ok(()),
+        }
+    }
+
+    fn scope_opened(&mut self, graph: &Graph, call: CallId, index: u32, id: ScopeId) -> Applied {
+        let visit = self.visits.get_mut(&call).ok_or_else(|| no_call(call))?;
+        let (block, iteration, prefix) = match (&mut visit.work, &graph.steps[visit.step].kind) {
+            (VisitWork::Parallel(children), Kind::Parallel { branches, .. }) => {
+                children.open(id);
+                let block = *branches.get(index as usize).ok_or("opens a branch that is not there")?;
+                (block, None, format!("{}.", visit.path))
+            }
+            (VisitWork::Loop { items, count, children }, Kind::Loop { body, item_variable, .. }) => {
+                children.open(id);
+                let iteration = Iteration {
+                    variable: item_variable.clone(),
+                    items: items.clone(),
+                    index: Value::from(index),
+                    count: Value::from(*count),
+                };
+                (*body, Some(iteration), format!("{}[{index}].", visit.path))
+            }
+            _ => return Err("opens a scope in a step without scopes".to_owned()),
+        };
+        let scope = Scope {
+            parent: Some(call),
+            index,
+            block,
+            cursor: first(graph, block),
+            outputs: [].into(),
+            visited: [].into(),
+            last: None,
+            prefix: prefix.into(),
+            iteration,
+        };
+        self.scopes.insert(id, scope);
+        self.ready_scopes.insert(id);
+        self.note_ready(graph, call);
+        Ok(())
+    }
+
+    fn scope_completed(&mut self, graph: &Graph, id: ScopeId) -> Applied {
+        let (scope, call, visit) = self.leave(id)?;
+        match &mut visit.work {
+            VisitWork::Parallel(children) => {
+                children.open.remove(&id);
+                children.results.extend(scope.outputs);
+            }
+            VisitWork::Loop { children, .. } => {
+                children.open.remove(&id);
+                children.results.push(scope.index, scope.outputs_text(graph));
+            }
+            VisitWork::Call { .. } | VisitWork::Condition | VisitWork::Human { .. } | VisitWork::Nothing => {}
+        }
+        self.note_ready(graph, call);
+        Ok(())
+    }
+
+    fn scope_failed(&mut self, graph: &Graph, id: ScopeId, failure: &Failure) -> Applied {
+        let (scope, call, visit) = self.leave(id)?;
+        match &mut visit.work {
+            VisitWork::Parallel(children) => children.fail(id, scope.index, failure),
+            VisitWork::Loop { children, .. } => {
+                children.fail(id, scope.index, failure);
+                children.results.push(scope.index, error_output(failure).to_string());
+            }
+            VisitWork::Call { .. } | VisitWork::Condition | VisitWork::Human { .. } | VisitWork::Nothing => {}
+        }
+        self.note_ready(graph, call);
+        Ok(())
+    }
+
+    fn scope_cancelled(&mut self, graph: &Graph, id: ScopeId) -> Applied {
+        let (_, call, visit) = self.leave(id)?;
+        match &mut visit.work {
+            VisitWork::Parallel(children) => _ = children.open.remove(&id),
+            VisitWork::Loop { children, .. } => _ = children.open.remove(&id),
+            VisitWork::Call { .. } | VisitWork::Condition | VisitWork::Human { .. } | VisitWork::Nothing => {}
+        }
+        self.note_ready(graph, call);
+        Ok(())
+    }
+
+    /// Takes a scope away from its parent.
+    fn leave(&mut self, id: ScopeId) -> Result<(Scope, CallId, &mut Visit), String> {
+        let scope = self.scopes.remove(&id).ok_or_else(|| no_scope(id))?;
+        self.ready_scopes.remove(&id);
+        let call = scope.parent.ok_or("closes the root scope")?;
+        let visit = self.visits.get_mut(&call).ok_or_else(|| no_call(call))?;
+        Ok((scope, call, visit))
+    }
+
+    /// Keeps the list of parallel and loop steps that can be moved on.
+    fn note_ready(&mut self, graph: &Graph, call: CallId) {
+        if self.visits.get(&call).is_some_and(|visit| visit.is_ready(graph)) {
+            self.ready_visits.insert(call);
+        } else {
+            self.ready_visits.remove(&call);
+        }
+    }
+
+    /// A step ended and its scope goes on.
+    fn step_over(&mut self, graph: &Graph, call: CallId, output: Option<Json>, next: &Next, done: bool) -> Applied {
+        let visit = self.close(call)?;
+        let cursor = match next {
+            Next::Step(id) => Cursor::At(find_step(graph, id)?),
+            Next::End => Cursor::Ended,
+        };
+        let scope = self.scopes.get_mut(&visit.scope).ok_or_else(|| no_scope(visit.scope))?;
+        scope.cursor = cursor;
+        match output {
+            Some(output) => _ = scope.outputs.insert(visit.step, output),
+            None => _ = scope.outputs.remove(&visit.step),
+        }
+        if done {
+            scope.last = Some(visit.step);
+        }
+        if let (true, VisitWork::Parallel(children)) = (done, visit.work) {
+            scope.outputs.extend(children.results);
+        }
+        self.ready_scopes.insert(visit.scope);
+        Ok(())
+    }
+
+    fn step_failed(&mut self, graph: &Graph, call: CallId, failure: &Failure, then: &AfterFailure) -> Applied {
+        match then {
+            AfterFailure::Continue(next) => {
+                self.step_over(graph, call, Some(Json::from_value(error_output(failure))), next, false)
+            }
+            AfterFailure::Fail => {
+                let visit = self.close(call)?;
+                let scope = self.scopes.get_mut(&visit.scope).ok_or_else(|| no_scope(visit.scope))?;
+                scope.cursor = Cursor::Failed(failure.clone());
+                self.ready_scopes.insert(visit.scope);
+                Ok(())
+            }
+        }
+    }
+
+    /// Takes a visit away. What it was promised and did not settle is written off as spent.
+    fn close(&mut self, call: CallId) -> Result<Visit, String> {
+        let visit = self.visits.remove(&call).ok_or_else(|| no_call(call))?;
+        self.ready_visits.remove(&call);
+        let open = visit.promises.values().flatten().fold(Amounts::NONE, |sum, promised| sum.plus(promised));
+        if !open.is_none() {
+            self.change_ledgers(visit.scope, |ledger| ledger.settle(&open, &open));
+        }
+        Ok(visit)
+    }
+
+    fn ended(&mut self, status: Status, output: Option<&Json>, failure: Option<&Failure>) -> Applied {
+        self.end = Some(End { status, output: output.cloned(), failure: failure.cloned() });
+        self.pause = None;
+        self.ready_scopes.clear();
+        self.ready_visits.clear();
+        Ok(())
+    }
+
+    fn visit(&mut self, call: CallId) -> Result<&mut Visit, String> {
+        self.visits.get_mut(&call).ok_or_else(|| no_call(call))
+    }
+}
+
+impl Visit {
+    /// Forgets what a failed attempt of a parallel or loop step left.
+    fn start_over(&mut self) {
+        match &mut self.work {
+            VisitWork::Parallel(children) => *children = Children::default(),
+            VisitWork::Loop { children, .. } => *children = Children::default(),
+            VisitWork::Call { .. } | VisitWork::Condition | VisitWork::Human { .. } | VisitWork::Nothing => {}
+        }
+    }
+}
+
+impl VisitWork {
+    fn of(work: &Work) -> Self {
+        match work {
+            Work::Call { input } => Self::Call { input: input.clone(), parked: false },
+            Work::Condition { .. } => Self::Condition,
+            Work::Human { request, due } => Self::Human { request: request.clone(), due: *due },
+            Work::Parallel => Self::Parallel(Children::default()),
+            Work::Loop { items, count, .. } => {
+                Self::Loop { items: items.clone(), count: *count, children: Children::<LoopResults>::default() }
+            }
+            Work::Nothing => Self::Nothing,
+        }
+    }
+
+    pub(super) fn has_children(&self) -> bool {
+        matches!(self, Self::Parallel(_) | Self::Loop { .. })
+    }
+}
+
+/// `{"error": …}`, what a step leaves that failed and was passed over.
+fn error_output(failure: &Failure) -> Value {
+    json!({ "error": failure })
+}
+
+fn first(graph: &Graph, block: usize) -> Cursor {
+    graph.blocks[block].steps.first().map_or(Cursor::Ended, |step| Cursor::At(*step))
+}
+
+fn find_step(graph: &Graph, id: &Arc<str>) -> Result<StepIx, String> {
+    graph.by_id.get(id).copied().ok_or_else(|| format!("names the step {id:?}, which the workflow does not have"))
+}
+
+fn no_scope(id: ScopeId) -> String {
+    format!("names the scope {id}, which is not open")
+}
+
+fn no_call(id: CallId) -> String {
+    format!("names the call {id}, which is not open")
+}

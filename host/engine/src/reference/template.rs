@@ -1,0 +1,394 @@
+//! Templates: JSON values in which strings may refer to the scope.
+
+use serde_json::{Map, Value};
+
+use super::{
+    MissingReason, Missing, Reference, ReferenceError, VALUE_BYTES_MAX, View,
+    budget::Budget,
+    parser::{is_name_start, name_length},
+};
+
+/// How deep a template may be nested.
+const DEPTH_MAX: usize = 64;
+/// How far behind `{{` its `}}` may stand, in bytes.
+const BRACES_BYTES_MAX: usize = 1_024;
+/// The most bytes of an index in text, brackets included.
+const INDEX_BYTES_MAX: usize = 12;
+
+/// A value with references in it.
+///
+/// - A string that is a query as a whole becomes what it selects.
+/// - In longer text `$.a.b[0]` and `{{ <query> }}` are replaced: strings as they are, all else as compact JSON. Of the
+///   names only the first may hold hyphens, as the ids of steps do. Braces that hold no query, and braces that are not
+///   closed, are text.
+/// - `{"$path": "<query>", "default": <any>}` becomes what the query selects, or the default as it stands.
+/// - A backslash before a reference makes it text, and goes away.
+///
+/// What references stand for is never looked at again.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Template(Node);
+
+#[derive(Debug, Clone, PartialEq)]
+enum Node {
+    Literal(Value),
+    Reference { reference: Reference, default: Option<Value> },
+    Text(Vec<Piece>),
+    Array(Vec<Node>),
+    Object(Vec<(String, Node)>),
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Piece {
+    Text(String),
+    Reference(Reference),
+}
+
+/// A reference in a template.
+#[derive(Debug, Clone)]
+pub struct Place<'t> {
+    /// JSON pointer within the template.
+    pub pointer: String,
+    /// The reference.
+    pub reference: &'t Reference,
+    /// Whether there is a default for it.
+    pub has_default: bool,
+}
+
+impl Template {
+    /// Parses every reference in `value`.
+    ///
+    /// # Errors
+    /// All references that cannot be read, each with its JSON pointer within `value`.
+    pub fn compile(value: &Value) -> Result<Self, Vec<(String, ReferenceError)>> {
+        let mut compiler = Compiler { pointer: String::new(), depth: 0, errors: Vec::new() };
+        let node = compiler.node(value);
+        if compiler.errors.is_empty() { Ok(Self(node)) } else { Err(compiler.errors) }
+    }
+
+    /// Resolves every reference.
+    ///
+    /// # Errors
+    /// The first reference that selects nothing and has no default, or that makes the whole larger than
+    /// [`VALUE_BYTES_MAX`].
+    pub fn resolve(&self, view: &dyn View) -> Result<Value, Missing> {
+        resolve(&self.0, view, &mut Budget::new(VALUE_BYTES_MAX))
+    }
+
+    /// Every reference, in the order of the text.
+    #[must_use]
+    pub fn references(&self) -> Vec<&Reference> {
+        self.places().into_iter().map(|place| place.reference).collect()
+    }
+
+    /// Every reference with its place.
+    #[must_use]
+    pub fn places(&self) -> Vec<Place<'_>> {
+        let mut places = Vec::new();
+        collect(&self.0, "", &mut places);
+        places
+    }
+
+    /// The value, where it holds no references.
+    #[must_use]
+    pub fn literal(&self) -> Option<&Value> {
+        match &self.0 {
+            Node::Literal(value) => Some(value),
+            Node::Reference { .. } | Node::Text(_) | Node::Array(_) | Node::Object(_) => None,
+        }
+    }
+}
+
+fn resolve(node: &Node, view: &dyn View, budget: &mut Budget) -> Result<Value, Missing> {
+    match node {
+        Node::Literal(value) => Ok(value.clone()),
+        Node::Reference { reference, default } => match (reference.value(view), default) {
+            (Ok(value), _) => {
+                budget.spend_size(&value).map_err(|_| reference.missing(MissingReason::TooLarge))?;
+                Ok(value.into_owned())
+            }
+            (Err(Missing { reason: MissingReason::Nothing, .. }), Some(default)) => Ok(default.clone()),
+            (Err(missing), _) => Err(missing),
+        },
+        Node::Text(pieces) => text(pieces, view, budget).map(Value::String),
+        Node::Array(items) => items.iter().map(|item| resolve(item, view, budget)).collect(),
+        Node::Object(members) => {
+            let mut object = Map::with_capacity(members.len());
+            for (name, member) in members {
+                object.insert(name.clone(), resolve(member, view, budget)?);
+            }
+            Ok(Value::Object(object))
+        }
+    }
+}
+
+fn text(pieces: &[Piece], view: &dyn View, budget: &mut Budget) -> Result<String, Missing> {
+    let mut text = String::new();
+    for piece in pieces {
+        match piece {
+            Piece::Text(piece) => text.push_str(piece),
+            Piece::Reference(reference) => {
+                let value = reference.value(view)?;
+                budget.spend_size(&value).map_err(|_| reference.missing(MissingReason::TooLarge))?;
+                match &*value {
+                    Value::String(piece) => text.push_str(piece),
+                    other => text.push_str(&other.to_string()),
+                }
+            }
+        }
+    }
+    Ok(text)
+}
+
+fn collect<'t>(node: &'t Node, pointer: &str, places: &mut Vec<Place<'t>>) {
+    let mut add = |reference, has_default| places.push(Place { pointer: pointer.to_owned(), reference, has_default });
+    match node {
+        Node::Literal(_) => {}
+        Node::Reference { reference, default } => add(reference, default.is_some()),
+        Node::Text(pieces) => {
+            for piece in pieces {
+                if let Piece::Reference(reference) = piece {
+                    add(reference, false);
+                }
+            }
+        }
+        Node::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                collect(item, &format!("{pointer}/{index}"), places);
+            }
+        }
+        Node::Object(members) => {
+            for (name, member) in members {
+                collect(member, &format!("{pointer}/{}", escape(name)), places);
+            }
+        }
+    }
+}
+
+/// A member's name as a token of a JSON pointer.
+fn escape(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
+}
+
+struct Compiler {
+    pointer: String,
+    depth: usize,
+    errors: Vec<(String, ReferenceError)>,
+}
+
+impl Compiler {
+    fn fail(&mut self, error: ReferenceError) -> Node {
+        self.errors.push((self.pointer.clone(), error));
+        Node::Literal(Value::Null)
+    }
+
+    fn node(&mut self, value: &Value) -> Node {
+        if self.depth > DEPTH_MAX {
+            return self.fail(ReferenceError(format!("value is nested deeper than {DEPTH_MAX}")));
+        }
+        match value {
+            Value::String(text) => self.string(text),
+            Value::Array(items) => {
+                let nodes: Vec<Node> =
+                    items.iter().enumerate().map(|(index, item)| self.child(&index.to_string(), item)).collect();
+                if all_literal(&nodes) { Node::Literal(value.clone()) } else { Node::Array(nodes) }
+            }
+            Value::Object(members) if members.contains_key("$path") => self.path(members),
+            Value::Object(members) => self.object(members),
+            Value::Null | Value::Bool(_) | Value::Number(_) => Node::Literal(value.clone()),
+        }
+    }
+
+    fn child(&mut self, token: &str, value: &Value) -> Node {
+        let length = self.pointer.len();
+        self.pointer.push('/');
+        self.pointer.push_str(&escape(token));
+        self.depth += 1;
+        let node = self.node(value);
+        self.depth -= 1;
+        self.pointer.truncate(length);
+        node
+    }
+
+    fn object(&mut self, members: &Map<String, Value>) -> Node {
+        let nodes: Vec<(String, Node)> =
+            members.iter().map(|(name, member)| (name.clone(), self.child(name, member))).collect();
+        let literal = |(name, node): (String, Node)| match node {
+            Node::Literal(value) => Ok((name, value)),
+            other => Err((name, other)),
+        };
+        if nodes.iter().all(|(_, node)| matches!(node, Node::Literal(_))) {
+            return Node::Literal(Value::Object(nodes.into_iter().map(literal).filter_map(Result::ok).collect()));
+        }
+        Node::Object(nodes)
+    }
+
+    fn path(&mut self, members: &Map<String, Value>) -> Node {
+        if let Some(other) = members.keys().find(|name| *name != "$path" && *name != "default") {
+            return self.fail(ReferenceError(format!(
+                "an object with `$path` may hold `default` beside it, and nothing else: found `{other}`"
+            )));
+        }
+        match members.get("$path") {
+            Some(Value::String(query)) => match Reference::parse(query) {
+                Ok(reference) => Node::Reference { reference, default: members.get("default").cloned() },
+                Err(error) => self.fail(error),
+            },
+            _ => self.fail(ReferenceError("`$path` must be a reference in a string".to_owned())),
+        }
+    }
+
+    fn string(&mut self, text: &str) -> Node {
+        if text.starts_with("$.") || text.starts_with("$[") {
+            match Reference::parse(text) {
+                Ok(reference) => return Node::Reference { reference, default: None },
+                Err(error) if is_meant_as_query(text) => return self.fail(error),
+                Err(_) => {}
+            }
+        }
+        self.pieces(text)
+    }
+
+    fn pieces(&mut self, text: &str) -> Node {
+        let mut pieces = Pieces::default();
+        let mut rest = text;
+        while let Some(at) = rest.find(['$', '{', '\\']) {
+            pieces.text.push_str(&rest[..at]);
+            let first = at == 0 && rest.len() == text.len();
+            rest = &rest[at..];
+            let length = match token(rest, first) {
+                Token::Text(length) => {
+                    pieces.text.push_str(&rest[..length]);
+                    length
+                }
+                Token::Escaped(length) => {
+                    pieces.text.push_str(&rest[1..length]);
+                    length
+                }
+                Token::Reference { query, length } => {
+                    match Reference::parse(query) {
+                        Ok(reference) => pieces.reference(reference),
+                        Err(error) => drop(self.fail(error)),
+                    }
+                    length
+                }
+            };
+            rest = &rest[length..];
+        }
+        pieces.text.push_str(rest);
+        pieces.finish()
+    }
+}
+
+fn all_literal(nodes: &[Node]) -> bool {
+    nodes.iter().all(|node| matches!(node, Node::Literal(_)))
+}
+
+#[derive(Default)]
+struct Pieces {
+    done: Vec<Piece>,
+    text: String,
+}
+
+impl Pieces {
+    fn reference(&mut self, reference: Reference) {
+        if !self.text.is_empty() {
+            self.done.push(Piece::Text(std::mem::take(&mut self.text)));
+        }
+        self.done.push(Piece::Reference(reference));
+    }
+
+    fn finish(mut self) -> Node {
+        if self.done.is_empty() {
+            return Node::Literal(Value::String(self.text));
+        }
+        if !self.text.is_empty() {
+            self.done.push(Piece::Text(self.text));
+        }
+        Node::Text(self.done)
+    }
+}
+
+/// What stands at the start of a text, and how many bytes of it.
+enum Token<'t> {
+    Text(usize),
+    /// A backslash, and what it makes a text of.
+    Escaped(usize),
+    Reference {
+        query: &'t str,
+        length: usize,
+    },
+}
+
+/// Looks at a text that starts with `$`, `{` or a backslash. `first`: it is the start of the whole string.
+fn token(text: &str, first: bool) -> Token<'_> {
+    if let Some(escaped) = text.strip_prefix('\\') {
+        return match escaped {
+            _ if escaped.starts_with("{{") => Token::Escaped(3),
+            _ if dotted_length(escaped) > 0 => Token::Escaped(2),
+            _ if first && (escaped.starts_with("$.") || escaped.starts_with("$[")) => Token::Escaped(2),
+            _ => Token::Text(1),
+        };
+    }
+    if let Some(inside) = text.strip_prefix("{{") {
+        return braced(inside).unwrap_or(Token::Text(2));
+    }
+    match dotted_length(text) {
+        0 => Token::Text(1),
+        length => Token::Reference { query: &text[..length], length },
+    }
+}
+
+/// The query between `{{` and `}}`, if there is one.
+fn braced(inside: &str) -> Option<Token<'_>> {
+    let near = &inside[..inside.floor_char_boundary(BRACES_BYTES_MAX)];
+    let query = near.trim_start();
+    if !query.starts_with("$.") && !query.starts_with("$[") {
+        return None;
+    }
+    let end = near.find("}}")?;
+    Some(Token::Reference { query: near[..end].trim(), length: 2 + end + 2 })
+}
+
+/// The length of `$.name.name[0]` at the start of `text`; 0 if it starts with no such thing.
+fn dotted_length(text: &str) -> usize {
+    let Some(first) = text.strip_prefix("$.") else { return 0 };
+    let mut length = match name_length(first, true) {
+        0 => return 0,
+        name => 2 + name,
+    };
+    loop {
+        let rest = &text[length..];
+        let more = match rest.strip_prefix('.') {
+            Some(name) => match name_length(name, false) {
+                0 => 0,
+                name => 1 + name,
+            },
+            None => index_length(rest),
+        };
+        if more == 0 {
+            return length;
+        }
+        length += more;
+    }
+}
+
+/// The length of `[0]` or `[-1]` at the start of `text`.
+fn index_length(text: &str) -> usize {
+    let near = &text[..text.floor_char_boundary(INDEX_BYTES_MAX)];
+    let Some((index, _)) = near.strip_prefix('[').and_then(|rest| rest.split_once(']')) else { return 0 };
+    let digits = index.strip_prefix('-').unwrap_or(index);
+    let sound = !digits.is_empty()
+        && digits.bytes().all(|digit| digit.is_ascii_digit())
+        && (!digits.starts_with('0') || index == "0");
+    if sound { index.len() + 2 } else { 0 }
+}
+
+/// Whether a string that starts like a query and is none has what only queries have: then it is a mistake, not a text.
+fn is_meant_as_query(text: &str) -> bool {
+    let rest = match dotted_length(text) {
+        0 => &text[1..],
+        length => &text[length..],
+    };
+    let after_dots = rest.strip_prefix("..").is_some_and(|rest| rest.starts_with(|c| is_name_start(c) || "[*".contains(c)));
+    after_dots || rest.starts_with('[') || rest.starts_with(".*")
+}
