@@ -22,6 +22,7 @@ use tower::ServiceExt as _;
 
 use self::{
     auth::Guard,
+    current::Current,
     error::{ApiError, Code},
     request_id::RequestId,
     schemas::Schemas,
@@ -32,16 +33,18 @@ use crate::{driver::Driver, runtime::Runtime, store::Store};
 mod accept;
 pub mod auth;
 pub mod body;
+mod current;
 pub mod error;
+mod guardrails;
 mod live;
 pub mod openapi;
+mod part_error;
 mod query;
 mod request_id;
 pub mod router;
 mod routes;
 mod schemas;
 pub mod shutdown;
-mod store_error;
 pub mod view;
 
 /// The most event streams at a time.
@@ -73,6 +76,8 @@ pub struct Parts {
     uploads: Semaphore,
     /// Compiled JSON Schemas.
     schemas: Schemas,
+    /// Newest versions of live workflows.
+    current: Current,
 }
 
 impl Deref for App {
@@ -97,6 +102,7 @@ impl App {
             streams: Arc::new(Semaphore::new(STREAMS_MAX)),
             uploads: Semaphore::new(UPLOADS_MAX),
             schemas: Schemas::default(),
+            current: Current::default(),
         }))
     }
 

@@ -11,6 +11,7 @@ use axum::{
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
+use weir_engine::definition::Diagnostic;
 
 use super::request_id::RequestId;
 
@@ -130,6 +131,13 @@ impl FieldProblem {
     #[must_use]
     pub fn new(field: impl Into<String>, code: impl Into<String>, message: impl Into<String>) -> Self {
         Self { field: field.into(), message: message.into(), step_id: None, code: code.into() }
+    }
+}
+
+impl From<Diagnostic> for FieldProblem {
+    fn from(found: Diagnostic) -> Self {
+        let code = serde_json::to_value(found.code).ok().and_then(|code| code.as_str().map(str::to_owned));
+        Self { field: found.field, message: found.message, step_id: found.step_id, code: code.unwrap_or_default() }
     }
 }
 

@@ -1,14 +1,13 @@
 //! The guardrails that a caller sends along: names and units of the workflow format.
 
-use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use weir_engine::limits::{Limits, OnExceeded, OnUnknownPrice};
+use weir_engine::{definition::parse_guardrails, json::Json, limits::Limits};
 
 use super::error::{ApiError, Code, FieldProblem};
 
 /// Limits for one execution. They tighten those of the workflow; a looser value changes nothing.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "it documents what the engine reads")]
 pub struct Guardrails {
     /// Model requests.
     request_limit: Option<u64>,
@@ -31,80 +30,39 @@ pub struct Guardrails {
     /// Memory of one plugin call, in MiB.
     memory_limit_mb: Option<f64>,
     /// `fail` or `pause`.
-    #[schema(value_type = Option<String>)]
-    on_exceeded: Option<OnExceeded>,
+    on_exceeded: Option<String>,
     /// `fail` or `allow`.
-    #[schema(value_type = Option<String>)]
-    on_unknown_price: Option<OnUnknownPrice>,
+    on_unknown_price: Option<String>,
 }
 
-impl Guardrails {
-    /// The limits in the engine's units.
-    ///
-    /// # Errors
-    /// [`Code::InvalidGuardrails`] with every number that makes no sense.
-    pub(super) fn limits(&self) -> Result<Limits, ApiError> {
-        let mut problems = Vec::new();
-        let mut scaled = |name: &str, value: Option<f64>, factor: f64| match value {
-            Some(value) => scale(value, factor).or_else(|| {
-                let message = format!("{name} must be zero or more, and not beyond all measure");
-                problems.push(FieldProblem::new(format!("/guardrails/{name}"), "invalid_guardrail", message));
-                None
-            }),
-            None => None,
-        };
-        let limits = Limits {
-            requests: self.request_limit,
-            total_tokens: self.total_tokens_limit,
-            input_tokens: self.input_tokens_limit,
-            output_tokens: self.output_tokens_limit,
-            tool_calls: self.tool_calls_limit,
-            cost_microusd: scaled("max_cost_dollars", self.max_cost_dollars, 1e6),
-            timeout_ms: scaled("timeout_seconds", self.timeout_seconds, 1e3),
-            max_steps: self.max_steps,
-            fuel: self.fuel_limit,
-            memory_bytes: scaled("memory_limit_mb", self.memory_limit_mb, 1024.0 * 1024.0),
-            on_exceeded: self.on_exceeded,
-            on_unknown_price: self.on_unknown_price,
-        };
-        if problems.is_empty() {
-            return Ok(limits);
-        }
-        let detail = "some guardrails have no sound value; see errors";
-        Err(ApiError::new(Code::InvalidGuardrails, detail).with_errors(problems))
+/// The limits in the engine's units.
+///
+/// # Errors
+/// [`Code::InvalidGuardrails`] with every field that is unknown or has no sound value.
+pub(super) fn limits(guardrails: Option<&Json>) -> Result<Limits, ApiError> {
+    let Some(guardrails) = guardrails else { return Ok(Limits::default()) };
+    let (limits, diagnostics) = parse_guardrails(guardrails.value(), "/guardrails");
+    let problems: Vec<_> = diagnostics.into_iter().map(FieldProblem::from).collect();
+    if problems.is_empty() {
+        return Ok(limits);
     }
-}
-
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to be within 0 and 2^53")]
-fn scale(value: f64, factor: f64) -> Option<u64> {
-    const MAX: f64 = 9_007_199_254_740_992.0;
-    let scaled = (value * factor).round();
-    (value >= 0.0 && scaled <= MAX).then_some(scaled as u64)
+    let detail = "the guardrails are not acceptable; see errors";
+    Err(ApiError::new(Code::InvalidGuardrails, detail).with_errors(problems))
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
-    fn units_are_those_of_the_engine() {
-        let guardrails = Guardrails {
-            max_cost_dollars: Some(0.5),
-            timeout_seconds: Some(1.5),
-            memory_limit_mb: Some(2.0),
-            ..Guardrails::default()
-        };
-        let limits = guardrails.limits().unwrap();
-        assert_eq!(limits.cost_microusd, Some(500_000));
-        assert_eq!(limits.timeout_ms, Some(1_500));
-        assert_eq!(limits.memory_bytes, Some(2 * 1024 * 1024));
-    }
-
-    #[test]
-    fn senseless_numbers_are_all_named() {
-        let guardrails =
-            Guardrails { max_cost_dollars: Some(-1.0), timeout_seconds: Some(1e300), ..Guardrails::default() };
-        let error = format!("{:?}", guardrails.limits().unwrap_err());
-        assert!(error.contains("max_cost_dollars") && error.contains("timeout_seconds"), "{error}");
+    fn senseless_and_unknown_fields_are_all_named() {
+        let json = Json::from_value(json!({"max_cost_dollars": -1, "timeout_seconds": "x", "tool_call_limit": 1}));
+        let error = format!("{:?}", limits(Some(&json)).unwrap_err());
+        for field in ["max_cost_dollars", "timeout_seconds", "tool_call_limit"] {
+            assert!(error.contains(&format!("/guardrails/{field}")), "{error}");
+        }
+        assert_eq!(limits(None).unwrap(), Limits::default());
     }
 }

@@ -2,19 +2,19 @@
 
 use axum::{Json, extract::State};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 use weir_engine::{id::CallId, json::Json as Document};
 
 use super::workflows::PageQuery;
 use crate::{
-    driver::{Answer, DecideError},
+    driver::{Answer, DecideError, SignalError},
+    schema::SchemaProblem,
     server::{
         App,
         body::Fields,
         error::{ApiError, Code, FieldProblem, Problem},
         query::{Names, Paging, Query, execution_id, uuid},
-        schemas,
         view::{ApprovalView, DecisionView, Page},
     },
     store::{ApprovalFilter, ApprovalRow, ApprovalStatus, PAGE_MAX},
@@ -22,8 +22,6 @@ use crate::{
 
 /// Who decides where there is only one token.
 const ADMIN: &str = "admin";
-/// The most bytes of a comment.
-const COMMENT_BYTES_MAX: usize = 16 * 1024;
 
 /// Which open questions to list.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -38,7 +36,8 @@ pub struct ListQuery {
     cursor: Option<String>,
 }
 
-/// An answer to a question.
+/// An answer to a question of a human step, or to a pause at a limit (option `raise` with the new guardrails as data, or
+/// `stop`).
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ApproveBody {
@@ -60,8 +59,8 @@ pub struct ApproveBody {
 /// A decision that was taken.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Approved {
-    /// The question.
-    approval_id: u64,
+    /// The question; null for a pause at a limit.
+    approval_id: Option<u64>,
     /// The execution that goes on.
     execution_id: String,
     /// The answer.
@@ -122,64 +121,53 @@ pub async fn approve(
     Fields(body): Fields<ApproveBody>,
 ) -> Result<Json<Approved>, ApiError> {
     let id = execution_id(&execution)?;
-    let approval = asked(&app, &id, body.approval_id).await?;
-    check(&approval, &body)?;
     let answer = Answer {
-        approval_id: Some(approval.call.0),
+        approval_id: body.approval_id.map(CallId),
         option_id: body.option_id,
         comment: body.comment,
         data: body.data,
         decided_by: ADMIN.to_owned(),
     };
     match app.driver.decide(&id, answer).await {
-        Ok((call, decision)) => {
-            Ok(Json(Approved { approval_id: call, execution_id: id, decision: decision.into() }))
-        }
-        Err(DecideError::Store(error)) => Err(error.into()),
-        Err(error) => Err(lost(&app, &id, approval.call, error).await),
+        Ok(answered) => Ok(Json(Approved {
+            approval_id: answered.approval_id.map(|call| call.0),
+            execution_id: id,
+            decision: answered.decision.into(),
+        })),
+        Err(error) => Err(refused(&app, &id, body.approval_id.map(CallId), error).await),
     }
 }
 
-/// The open question that is meant.
-async fn asked(app: &App, id: &str, approval_id: Option<u64>) -> Result<ApprovalRow, ApiError> {
+/// Why an answer was not taken; where it came second, with what came first.
+async fn refused(app: &App, id: &str, asked: Option<CallId>, error: DecideError) -> ApiError {
+    match error {
+        DecideError::Signal(SignalError::Ended(_)) | DecideError::NothingAsked | DecideError::NotOpen(_) => {
+            first_answer(app, id, asked, &error).await.unwrap_or_else(|error| error)
+        }
+        DecideError::Signal(error) => error.into(),
+        DecideError::Several(ref open) => {
+            let open: Vec<_> =
+                open.iter().take(100).map(|(call, path)| json!({ "approval_id": call, "path": path })).collect();
+            ApiError::new(Code::ApprovalAmbiguous, error.to_string()).with_details(json!({ "approvals": open }))
+        }
+        DecideError::Unfit(ref problems) => {
+            let problem = |p: &SchemaProblem| FieldProblem::new(p.pointer.clone(), "invalid_decision", p.message.clone());
+            ApiError::new(Code::InvalidDecision, error.to_string())
+                .with_errors(problems.iter().map(problem).collect())
+        }
+    }
+}
+
+/// The problem of an answer to a question that is not open: the question as it was closed, if there was one.
+async fn first_answer(app: &App, id: &str, asked: Option<CallId>, error: &DecideError) -> Result<ApiError, ApiError> {
     super::executions::existing(app, id).await?;
-    if let Some(call) = approval_id {
-        let missing = || ApiError::new(Code::ApprovalNotFound, format!("the execution has no approval {call}"));
-        let row = app.store.approval(id, CallId(call)).await?.ok_or_else(missing)?;
-        return if row.status == ApprovalStatus::Pending { Ok(row) } else { Err(closed(row)) };
-    }
-    let (mut open, last) = open_approvals(app, id).await?;
-    match (open.len(), last) {
-        (1, _) => Ok(open.remove(0)),
-        (0, Some(last)) => Err(closed(last)),
-        (0, None) => Err(ApiError::new(Code::ApprovalNotFound, "the execution asks nobody; GET its steps to see what it does")),
-        (count, _) => {
-            let views: Vec<_> = open.into_iter().take(100).map(ApprovalView::from).collect();
-            let detail = format!("{count} questions are open: send the approval_id of the one that you answer");
-            Err(ApiError::new(Code::ApprovalAmbiguous, detail).with_details(json!({ "approvals": views })))
-        }
-    }
-}
-
-/// The open questions of an execution, and the last one that was closed.
-async fn open_approvals(app: &App, id: &str) -> Result<(Vec<ApprovalRow>, Option<ApprovalRow>), ApiError> {
-    let (mut open, mut last, mut after) = (Vec::new(), None, CallId(0));
-    loop {
-        let page = app.store.approvals_of(id, after, PAGE_MAX).await?;
-        let Some(end) = page.last() else { return Ok((open, last)) };
-        after = end.call;
-        for row in page {
-            if row.status == ApprovalStatus::Pending {
-                open.push(row);
-            } else {
-                last = Some(row);
-            }
-        }
-    }
-}
-
-/// Why a question takes no answer any more.
-fn closed(row: ApprovalRow) -> ApiError {
+    let closed = match asked {
+        Some(call) => app.store.approval(id, call).await?,
+        None => last_closed(app, id).await?,
+    };
+    let Some(row) = closed else {
+        return Ok(ApiError::new(Code::ApprovalNotFound, error.to_string()));
+    };
     let view = ApprovalView::from(row);
     let detail = match view.decision.as_ref() {
         Some(decision) => format!(
@@ -189,53 +177,18 @@ fn closed(row: ApprovalRow) -> ApiError {
             decision.decided_by,
             decision.option_id.as_deref().unwrap_or("answered")
         ),
-        None => format!("approval {} is closed: it is {}", view.approval_id, view.status),
+        None => format!("approval {} takes no answer any more: it is {}", view.approval_id, view.status),
     };
-    ApiError::new(Code::AlreadyDecided, detail).with_details(json!({ "approval": view }))
+    Ok(ApiError::new(Code::AlreadyDecided, detail).with_details(json!({ "approval": view })))
 }
 
-/// The answer came second: tells what came first.
-async fn lost(app: &App, id: &str, call: CallId, error: DecideError) -> ApiError {
-    match app.store.approval(id, call).await {
-        Ok(Some(row)) if row.status != ApprovalStatus::Pending => closed(row),
-        Ok(_) => ApiError::new(Code::AlreadyDecided, format!("the answer was not taken: {error}")),
-        Err(error) => error.into(),
+/// The question of an execution that was closed last.
+async fn last_closed(app: &App, id: &str) -> Result<Option<ApprovalRow>, ApiError> {
+    let (mut last, mut after) = (None, CallId(0));
+    loop {
+        let page = app.store.approvals_of(id, after, PAGE_MAX).await?;
+        let Some(end) = page.last() else { return Ok(last) };
+        after = end.call;
+        last = page.into_iter().filter(|row| row.status != ApprovalStatus::Pending).next_back().or(last);
     }
-}
-
-/// Whether an answer is one that the question allows.
-fn check(approval: &ApprovalRow, body: &ApproveBody) -> Result<(), ApiError> {
-    let request = approval.request.value();
-    let mut problems = Vec::new();
-    problems.extend(option_problem(request, body.option_id.as_deref()));
-    if body.comment.as_ref().is_some_and(|comment| comment.len() > COMMENT_BYTES_MAX) {
-        let message = format!("the comment has more than {COMMENT_BYTES_MAX} bytes");
-        problems.push(FieldProblem::new("/comment", "too_long", message));
-    }
-    problems.extend(data_problems(request, body.data.as_ref()));
-    if problems.is_empty() {
-        return Ok(());
-    }
-    let detail = format!("the answer was not taken: {}", problems[0].message);
-    Err(ApiError::new(Code::InvalidDecision, detail).with_errors(problems))
-}
-
-fn option_problem(request: &Value, option: Option<&str>) -> Option<FieldProblem> {
-    let options = request.get("options").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    let ids: Vec<&str> = options.iter().filter_map(|option| option.get("id")?.as_str()).collect();
-    let message = match option {
-        Some(option) if ids.contains(&option) => return None,
-        None if ids.is_empty() => return None,
-        Some(_) if ids.is_empty() => "the step offers no options; leave option_id out".to_owned(),
-        Some(_) => format!("there is no such option; choose one of {}", ids.join(", ")),
-        None => format!("option_id is missing; choose one of {}", ids.join(", ")),
-    };
-    Some(FieldProblem::new("/option_id", "unknown_option", message))
-}
-
-fn data_problems(request: &Value, data: Option<&Document>) -> Vec<FieldProblem> {
-    let Some(schema) = request.get("form_schema").filter(|schema| !schema.is_null()) else { return Vec::new() };
-    // A form that cannot be compiled was refused when the workflow was saved.
-    let Ok(validator) = schemas::compile(schema) else { return Vec::new() };
-    schemas::problems(&validator, data.map_or(&Value::Null, Document::value), "/data")
 }

@@ -14,13 +14,13 @@ use weir_engine::{execution::Status, id::Seq, json::Json as Document};
 
 use super::workflows::PageQuery;
 use crate::{
-    driver::{SignalError, StartExecution},
+    driver::StartExecution,
     server::{
         App,
         body::Fields,
         current::CurrentWorkflow,
         error::{ApiError, Code, Problem},
-        guardrails::Guardrails,
+        guardrails::{self, Guardrails},
         live,
         query::{Names, Paging, Query, execution_id, instant, uuid},
         view::{ExecutionSummary, ExecutionView, Page, StepView},
@@ -54,13 +54,15 @@ pub struct ExecuteBody {
     input_data: Option<Document>,
     /// Limits that tighten the workflow's own.
     #[serde(default)]
-    guardrails: Option<Guardrails>,
+    #[schema(value_type = Option<Guardrails>)]
+    guardrails: Option<Document>,
 }
 
 /// An execution that was accepted: it is durable and will run to its end.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Accepted {
     /// Its id.
+    #[schema(value_type = String)]
     execution_id: Arc<str>,
     /// How it stands.
     status: &'static str,
@@ -90,10 +92,12 @@ pub async fn execute(
     }
     let input = body.input_data.unwrap_or_else(|| Document::from_value(serde_json::json!({})));
     check_input(&app, &workflow, &input)?;
-    let limits = body.guardrails.unwrap_or_default().limits()?;
+    let limits = guardrails::limits(body.guardrails.as_ref())?;
     let trigger = Document::from_value(serde_json::json!({ "type": "manual" }));
-    let start = StartExecution { workflow: Arc::clone(&workflow.version), input, limits, trigger, wait };
-    let answer = app.driver.start(start).await?;
+    let compiled = app.driver.compiled(&workflow.row.id, workflow.row.version).await?;
+    let start = StartExecution { workflow: compiled, input, limits, trigger, wait };
+    let starting = app.driver.start(start);
+    let answer = starting.await?;
     Ok(match answer.finished {
         Some(finished) => Json(ExecutionView::new(finished.execution, finished.step_outputs)).into_response(),
         None => accepted(answer.execution_id),
@@ -337,17 +341,8 @@ pub async fn cancel(
     if body.reason.as_ref().is_some_and(|reason| reason.len() > REASON_BYTES_MAX) {
         return Err(ApiError::new(Code::InvalidFields, format!("/reason: it has more than {REASON_BYTES_MAX} bytes")));
     }
-    match app.driver.cancel(&id, ADMIN.to_owned(), body.reason).await {
-        Ok(status) => Ok(Json(Cancelled { execution_id: id, status: status.as_str() })),
-        Err(SignalError::NotFound) => Err(missing(&id)),
-        Err(SignalError::Ended(status)) => Err(ended(status)),
-        Err(SignalError::Store(error)) => Err(error.into()),
-    }
-}
-
-fn ended(status: Status) -> ApiError {
-    let detail = format!("the execution has ended: it is {}", status.as_str());
-    ApiError::new(Code::ExecutionEnded, detail).with_details(serde_json::json!({ "status": status.as_str() }))
+    app.driver.cancel(&id, ADMIN, body.reason).await?;
+    Ok(Json(Cancelled { execution_id: id, status: Status::Cancelled.as_str() }))
 }
 
 /// The row of an execution that must exist.

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     Json,
-    extract::State,
+    extract::{FromRequest as _, Request, State},
     http::StatusCode,
     response::{IntoResponse as _, Response},
 };
@@ -62,21 +62,23 @@ pub async fn list(State(app): State<App>) -> Result<Json<Page<PluginSummary>>, A
         (status = 201, description = "it is installed and enabled", body = PluginDetail),
         (status = 409, description = "this version exists with other bytes", body = Problem, content_type = "application/problem+json"),
     ))]
-pub async fn upload(State(app): State<App>, request: axum::extract::Request) -> Result<Response, ApiError> {
+pub async fn upload(State(app): State<App>, request: Request) -> Result<Response, ApiError> {
     let busy = |_| ApiError::new(Code::Unavailable, "the host stops");
     let _place = app.uploads.acquire().await.map_err(busy)?;
-    let PluginBody(bytes) = axum::extract::FromRequest::from_request(request, &()).await?;
+    let PluginBody(bytes) = PluginBody::from_request(request, &()).await?;
     let inspected = app.runtime.validate_and_compile(bytes.clone()).await?;
     let new = NewPlugin {
-        name: inspected.name,
-        version: inspected.version,
+        name: inspected.descriptor.name,
+        version: inspected.descriptor.version,
         digest: inspected.digest,
         descriptor: inspected.descriptor_json,
         imports: inspected.imports,
         bytes,
         installed_by: ADMIN.to_owned(),
     };
-    let installed = app.store.install_plugin(new).await?;
+    let installed = app.store.install_plugin(new).await;
+    app.driver.plugins_changed();
+    let installed = installed?;
     let status = if installed.new { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, Json(PluginDetail::from(installed.plugin))).into_response())
 }
@@ -104,7 +106,9 @@ pub async fn delete(
     Query(query): Query<VersionQuery>,
 ) -> Result<StatusCode, ApiError> {
     let row = installed(&app, &plugin, query.version.as_deref()).await?;
-    app.store.delete_plugin(&row.name, &row.version).await?;
+    let deleted = app.store.delete_plugin(&row.name, &row.version).await;
+    app.driver.plugins_changed();
+    deleted?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -132,8 +136,9 @@ pub async fn disable(
 
 async fn switch(app: &App, plugin: &str, query: VersionQuery, enabled: bool) -> Result<Json<PluginSummary>, ApiError> {
     let row = installed(app, plugin, query.version.as_deref()).await?;
-    let row = app.store.set_plugin_enabled(&row.name, &row.version, enabled).await?;
-    Ok(Json(PluginSummary::from(&row)))
+    let row = app.store.set_plugin_enabled(&row.name, &row.version, enabled).await;
+    app.driver.plugins_changed();
+    Ok(Json(PluginSummary::from(&row?)))
 }
 
 /// What to try a tool with.
@@ -193,6 +198,7 @@ fn trial(row: &PluginRow, tool: String, input: Document, config: Document) -> Pl
     PluginCall {
         digest: row.digest.to_string(),
         name: tool,
+        agent: false,
         config,
         input,
         idempotency_key: format!("try/{}", uuid::Uuid::now_v7()),

@@ -9,10 +9,13 @@ use axum::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
-use weir_engine::json::Json as Document;
+use weir_engine::{
+    compile::compile,
+    definition::{Definition, Diagnostic},
+    json::Json as Document,
+};
 
 use crate::{
-    driver::Checked,
     server::{
         App,
         body::DefinitionBody,
@@ -47,9 +50,9 @@ pub struct ListQuery {
 #[into_params(parameter_in = Query)]
 pub struct PageQuery {
     /// Items of a page: 1 to 199, default 50.
-    limit: Option<u32>,
+    pub(super) limit: Option<u32>,
     /// `next_cursor` of the page before.
-    cursor: Option<String>,
+    pub(super) cursor: Option<String>,
 }
 
 impl PageQuery {
@@ -205,36 +208,66 @@ pub async fn version(
 
 /// A definition that may be saved, and what should be looked at; or all that stands against it.
 async fn validated(app: &App, definition: Value) -> Result<(NewWorkflow, Vec<FieldProblem>), ApiError> {
-    let (checked, errors, warnings) = check(app, &definition).await?;
+    let (parsed, errors, warnings) = check(app, &definition).await?;
     if !errors.is_empty() {
-        let detail = format!("the workflow was not saved: {} {}", errors.len(), plural("error", errors.len()));
+        let detail = format!("the workflow was not saved: it has {} {}", errors.len(), plural("error", errors.len()));
         return Err(ApiError::new(Code::InvalidWorkflow, detail).with_errors(errors).with_warnings(warnings));
     }
-    let Checked { name, description, active, .. } = checked;
+    let Definition { name, description, active, .. } = parsed;
     Ok((NewWorkflow { name, description, active, definition: Document::from_value(definition) }, warnings))
 }
 
-async fn check(app: &App, definition: &Value) -> Result<(Checked, Vec<FieldProblem>, Vec<FieldProblem>), ApiError> {
-    let mut checked = app.driver.check(definition).await?;
-    let (errors, warnings): (Vec<_>, Vec<_>) =
-        std::mem::take(&mut checked.diagnostics).into_iter().partition(|diagnostic| diagnostic.is_error);
-    let problem = |found: crate::driver::Diagnostic| FieldProblem {
-        field: found.field,
-        message: found.message,
-        step_id: found.step_id,
-        code: found.code,
-    };
-    let mut errors: Vec<_> = errors.into_iter().map(problem).collect();
-    errors.extend(schema_problem(definition));
-    Ok((checked, errors, warnings.into_iter().map(problem).collect()))
+/// A definition as it is meant, its errors and its warnings.
+async fn check(
+    app: &App,
+    definition: &Value,
+) -> Result<(Definition, Vec<FieldProblem>, Vec<FieldProblem>), ApiError> {
+    let catalog = app.driver.catalog().await?;
+    let (parsed, mut found) = Definition::parse(definition);
+    let (_, more) = compile(&parsed, catalog.as_ref());
+    found.extend(more);
+    let (errors, warnings): (Vec<_>, Vec<_>) = found.into_iter().partition(Diagnostic::is_error);
+    let mut errors: Vec<_> = errors.into_iter().map(FieldProblem::from).collect();
+    errors.extend(schema_problems(definition));
+    Ok((parsed, errors, warnings.into_iter().map(FieldProblem::from).collect()))
 }
 
-/// What is wrong with the input schema itself.
-fn schema_problem(definition: &Value) -> Option<FieldProblem> {
-    let schema = definition.get("input_schema").filter(|schema| !schema.is_null())?;
-    let mut problem = schemas::compile(schema).err()?;
-    problem.field = format!("/input_schema{}", problem.field);
-    Some(problem)
+/// What is wrong with the JSON Schemas of a definition: its input's, and those of the forms of its human steps.
+fn schema_problems(definition: &Value) -> Vec<FieldProblem> {
+    let mut schemas = Vec::new();
+    if let Some(schema) = definition.get("input_schema") {
+        schemas.push(("/input_schema".to_owned(), schema));
+    }
+    forms(definition, String::new(), &mut schemas);
+    let wrong = schemas.into_iter().filter(|(_, schema)| !schema.is_null()).filter_map(|(at, schema)| {
+        let mut problem = schemas::compile(schema).err()?;
+        problem.field = format!("{at}{}", problem.field);
+        Some(problem)
+    });
+    wrong.collect()
+}
+
+/// Every form schema within a definition. Bodies are nested at most [`weir_engine::json::DEPTH_MAX`] deep.
+fn forms<'a>(value: &'a Value, at: String, found: &mut Vec<(String, &'a Value)>) {
+    match value {
+        Value::Object(members) => {
+            for (name, member) in members {
+                if name == "human_config"
+                    && let Some(schema) = member.get("form_schema")
+                {
+                    found.push((format!("{at}/human_config/form_schema"), schema));
+                } else {
+                    forms(member, format!("{at}/{name}"), found);
+                }
+            }
+        }
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                forms(item, format!("{at}/{index}"), found);
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
 }
 
 fn plural(noun: &str, n: usize) -> String {

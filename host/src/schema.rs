@@ -1,0 +1,3 @@
+//! Being written.
+#[derive(Debug, Clone)]
+pub struct SchemaProblem { pub pointer: String, pub message: String }
