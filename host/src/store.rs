@@ -3,21 +3,35 @@
 //! A log is the truth; the rows of executions, steps and approvals follow from it and are written in the same
 //! transaction. One task writes, and commits what is waiting as a group; reads have connections of their own.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{fmt, path::PathBuf, sync::Arc};
 
-use weir_engine::{
-    event::Record,
-    execution::Summary,
-    id::{Seq, Timestamp},
-};
+use futures_util::future::BoxFuture;
+use sha2::{Digest as _, Sha256};
+use sqlx::{SqliteConnection, SqlitePool};
+use tokio::sync::{Mutex, mpsc, oneshot};
+use weir_engine::{event::Record, execution::Summary, id::Timestamp};
 
 mod approvals;
+mod batch;
+mod chunk;
+mod columns;
+mod connect;
+mod directory;
 mod error;
 mod events;
 mod executions;
 mod plugins;
+mod projection;
+mod queries;
 mod steps;
 mod workflows;
+mod writer;
+
+use self::{
+    batch::Prepared,
+    directory::Directory,
+    writer::{Message, Run, Writer},
+};
 
 pub use self::{
     approvals::{ApprovalFilter, ApprovalRow, ApprovalStatus},
@@ -30,6 +44,8 @@ pub use self::{
 
 /// The most rows that one page of any list holds.
 pub const PAGE_MAX: u32 = 200;
+/// The most writes that may wait.
+const QUEUE_MAX: usize = 65_536;
 
 /// How a store is opened.
 #[derive(Debug, Clone)]
@@ -61,14 +77,26 @@ pub struct Append {
     pub summary: Summary,
 }
 
-/// The store of one data directory. Clones share it; it is closed when the last one is dropped.
+/// The store of one data directory. Clones share it. The directory is free for another host when the store was closed,
+/// or soon after the last clone was dropped.
 #[derive(Debug, Clone)]
 pub struct Store {
     inner: Arc<Inner>,
 }
 
-#[derive(Debug)]
-struct Inner {}
+struct Inner {
+    directory: Directory,
+    readers: SqlitePool,
+    writer: mpsc::Sender<Message>,
+    /// Held while a plugin is installed or deleted, so that its file and its row change together.
+    plugin_files: Mutex<()>,
+}
+
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inner").field("directory", &self.directory).finish_non_exhaustive()
+    }
+}
 
 impl Store {
     /// Opens the store of a data directory, makes it if it is missing, and brings its schema up to date.
@@ -76,22 +104,65 @@ impl Store {
     /// # Errors
     /// The directory cannot be used, another host has it open, SQLite is too old, or a migration failed.
     pub async fn open(options: StoreOptions) -> Result<Self, StoreError> {
-        drop(options);
-        Ok(Self { inner: Arc::new(Inner {}) })
+        let directory = Directory::prepare(&options.data_dir)?;
+        let lock = directory.lock()?;
+        let connection = connect::writer(&directory.database()).await?;
+        let readers = connect::readers(&directory.database(), options.readers);
+        let (writer, receiver) = mpsc::channel(options.queue.clamp(1, QUEUE_MAX));
+        tokio::spawn(Writer::new(connection, receiver, lock).run());
+        let store = Self { inner: Arc::new(Inner { directory, readers, writer, plugin_files: Mutex::new(()) }) };
+        store.sweep_plugins().await?;
+        Ok(store)
     }
 
-    /// Appends events and updates what follows from them. Returns once they are on disk.
+    /// Appends events and updates what follows from them. Returns once they are on disk; an append without events does
+    /// nothing. If the disk fails while it is written, the process ends (see the writer).
     ///
     /// # Errors
     /// [`StoreError::Conflict`] where the numbers do not go on from what is stored; the disk is full or the file is
     /// busy. Nothing of this append is stored then, and the execution is to be loaded again.
     pub async fn append(&self, append: Append) -> Result<(), StoreError> {
-        drop((append, &self.inner));
-        unimplemented!()
+        let Some(prepared) = Prepared::new(&append)? else { return Ok(()) };
+        drop(append);
+        let (answer, answered) = oneshot::channel();
+        self.send(Message::Append { prepared, answer }).await?;
+        answered.await.map_err(|_| StoreError::Closed)?
     }
 
-    /// Writes what is waiting and closes the file; later writes fail with [`StoreError::Closed`].
-    pub async fn close(&self) {}
+    /// Writes what is waiting and closes the file; whatever is asked later fails with [`StoreError::Closed`].
+    pub async fn close(&self) {
+        self.inner.readers.close().await;
+        let (answer, answered) = oneshot::channel();
+        if self.send(Message::Close { answer }).await.is_ok() {
+            // An error means that another call closed it first.
+            drop(answered.await);
+        }
+    }
+
+    /// Runs `work` on the writer's connection in a transaction of its own; an error undoes it.
+    async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T, StoreError>> + Send + 'static,
+    {
+        let (value_sender, value) = oneshot::channel();
+        let run: Run = Box::new(move |connection| {
+            Box::pin(async move {
+                let result = work(connection).await;
+                let good = result.is_ok();
+                drop(value_sender.send(result));
+                good
+            })
+        });
+        let (answer, answered) = oneshot::channel();
+        self.send(Message::Job { run, answer }).await?;
+        answered.await.map_err(|_| StoreError::Closed)??;
+        value.await.map_err(|_| StoreError::Closed)?
+    }
+
+    async fn send(&self, message: Message) -> Result<(), StoreError> {
+        self.inner.writer.send(message).await.map_err(|_| StoreError::Closed)
+    }
 }
 
 /// The time of the system's clock.
@@ -101,4 +172,10 @@ pub fn now() -> Timestamp {
     Timestamp(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }
 
-const _: fn(Seq) = |_| ();
+/// SHA-256 in hex.
+fn digest(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut text, byte| {
+        text.extend([byte >> 4, byte & 15].map(|half| char::from_digit(half.into(), 16).unwrap_or('0')));
+        text
+    })
+}

@@ -266,13 +266,10 @@ impl Reader<'_> {
             too_many(self.diagnostics, &fields.place, "comparisons in one condition", TESTS_MAX);
         }
         let place = fields.place.at("field");
-        let field = match field {
-            Value::String(text) => read_reference(text, &place, self.diagnostics),
-            other => {
-                wrong_type(self.diagnostics, &place, "a reference in a text", other);
-                None
-            }
-        };
+        if !field.is_string() {
+            wrong_type(self.diagnostics, &place, "a reference in a text", field);
+        }
+        let field = field.as_str().and_then(|text| read_reference(text, &place, self.diagnostics));
         let operator = self.operator(fields);
         let value = fields.raw("value").unwrap_or(&Value::Null);
         let value = read_template(value, &fields.place.at("value"), self.diagnostics);

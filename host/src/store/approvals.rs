@@ -2,13 +2,19 @@
 
 use std::sync::Arc;
 
+use sqlx::sqlite::SqliteRow;
 use weir_engine::{
     event::Decision,
     id::{CallId, Timestamp},
     json::Json,
 };
 
-use super::{Store, StoreError};
+use super::{
+    Store, StoreError,
+    columns::{Columns, page, signed},
+    error::database,
+    queries,
+};
 
 /// How a question stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -84,8 +90,21 @@ impl Store {
         before: Option<(&str, CallId)>,
         limit: u32,
     ) -> Result<Vec<ApprovalRow>, StoreError> {
-        drop((filter, before, limit, &self.inner));
-        unimplemented!()
+        let (time, id, call) = match before {
+            None => (i64::MAX, "", CallId(0)),
+            Some((id, call)) => match self.approval(id, call).await? {
+                Some(approval) => (approval.requested_at.0, id, call),
+                None => return Ok(Vec::new()),
+            },
+        };
+        let listed = filter.workflow_id.as_ref();
+        let text = listed.map_or(queries::APPROVALS_PENDING, |_| queries::APPROVALS_PENDING_BY_WORKFLOW);
+        let mut query = sqlx::query(text).bind(time).bind(id).bind(signed(call.0)).bind(page(limit));
+        if let Some(workflow_id) = listed {
+            query = query.bind(workflow_id);
+        }
+        let rows = query.fetch_all(&self.inner.readers).await.map_err(|e| database("list approvals", e))?;
+        rows.iter().map(approval_row).collect()
     }
 
     /// Questions of one execution in whatever status, oldest first, after `after`, at most `limit` and never more than
@@ -99,8 +118,9 @@ impl Store {
         after: CallId,
         limit: u32,
     ) -> Result<Vec<ApprovalRow>, StoreError> {
-        drop((execution_id, after, limit, &self.inner));
-        unimplemented!()
+        let query = sqlx::query(queries::APPROVALS_OF).bind(execution_id).bind(signed(after.0)).bind(page(limit));
+        let rows = query.fetch_all(&self.inner.readers).await.map_err(|e| database("list approvals", e))?;
+        rows.iter().map(approval_row).collect()
     }
 
     /// One question.
@@ -108,7 +128,29 @@ impl Store {
     /// # Errors
     /// The database cannot be read.
     pub async fn approval(&self, execution_id: &str, call: CallId) -> Result<Option<ApprovalRow>, StoreError> {
-        drop((execution_id, call, &self.inner));
-        unimplemented!()
+        let query = sqlx::query(queries::APPROVAL).bind(execution_id).bind(signed(call.0));
+        let row = query.fetch_optional(&self.inner.readers).await.map_err(|e| database("read an approval", e))?;
+        row.as_ref().map(approval_row).transpose()
     }
+}
+
+const STATUSES: [ApprovalStatus; 4] =
+    [ApprovalStatus::Pending, ApprovalStatus::Decided, ApprovalStatus::Lapsed, ApprovalStatus::Withdrawn];
+
+fn approval_row(row: &SqliteRow) -> Result<ApprovalRow, StoreError> {
+    let mut columns = Columns::new(row, "an approval");
+    Ok(ApprovalRow {
+        execution_id: columns.text()?,
+        call: columns.call()?,
+        workflow_id: columns.text()?,
+        workflow_name: columns.text()?,
+        step_id: columns.text()?,
+        path: columns.text()?,
+        status: columns.word(&STATUSES, ApprovalStatus::as_str)?,
+        request: columns.json()?,
+        requested_at: columns.time()?,
+        due: columns.time_or_none()?,
+        closed_at: columns.time_or_none()?,
+        decision: columns.json_or_none()?,
+    })
 }

@@ -110,3 +110,88 @@ pub enum StoreError {
         source: Arc<sqlx::Error>,
     },
 }
+
+/// What an error of SQLite means to callers.
+pub(super) fn database(attempt: &'static str, source: sqlx::Error) -> StoreError {
+    StoreError::from_cause(Cause::of(&source), attempt, Arc::new(source))
+}
+
+impl StoreError {
+    /// The error of a kind.
+    pub(super) fn from_cause(cause: Cause, attempt: &'static str, source: Arc<sqlx::Error>) -> Self {
+        match cause {
+            Cause::Full => Self::Full,
+            Cause::Busy => Self::Busy,
+            Cause::Closed => Self::Closed,
+            Cause::Constraint | Cause::Disk | Cause::Other => Self::Database { attempt, source },
+        }
+    }
+}
+
+/// The kinds of errors that are treated differently.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// No room.
+    Full,
+    /// Another process has the lock, or all connections are in use.
+    Busy,
+    /// A constraint was violated.
+    Constraint,
+    /// The disk failed: what was thought to be written may not be.
+    Disk,
+    /// The pool was closed.
+    Closed,
+    /// Anything else.
+    Other,
+}
+
+/// SQLite's extended code for a shared-memory file that cannot grow, which is how a full disk shows there.
+const IOERR_SHMSIZE: u32 = 4874;
+
+impl Cause {
+    /// The kind of an error.
+    pub(super) fn of(error: &sqlx::Error) -> Self {
+        match error {
+            sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => Self::Closed,
+            sqlx::Error::PoolTimedOut => Self::Busy,
+            sqlx::Error::Database(error) => {
+                let code = error.code().and_then(|code| code.parse::<u32>().ok());
+                code.map_or(Self::Other, Self::of_code)
+            }
+            _ => Self::Other,
+        }
+    }
+
+    /// The kind of an extended result code; its lower byte is the primary one.
+    fn of_code(code: u32) -> Self {
+        match (code, code & 0xff) {
+            (IOERR_SHMSIZE, _) | (_, 13) => Self::Full,
+            (_, 5 | 6) => Self::Busy,
+            (_, 19) => Self::Constraint,
+            (_, 10) => Self::Disk,
+            _ => Self::Other,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Cause;
+
+    #[test]
+    fn codes_are_told_apart() {
+        let cases = [
+            (13, Cause::Full),
+            (4874, Cause::Full),
+            (5, Cause::Busy),
+            (517, Cause::Busy),
+            (1299, Cause::Constraint),
+            (2067, Cause::Constraint),
+            (1034, Cause::Disk),
+            (11, Cause::Other),
+        ];
+        for (code, cause) in cases {
+            assert_eq!(Cause::of_code(code), cause, "{code}");
+        }
+    }
+}

@@ -16,13 +16,10 @@ pub(crate) struct Fields<'v> {
 impl<'v> Fields<'v> {
     /// Starts to read `value`; anything but an object is reported.
     pub(crate) fn open(value: &'v Value, place: Place, diagnostics: &mut Diagnostics) -> Option<Self> {
-        match value {
-            Value::Object(members) => Some(Self { place, members, known: BTreeSet::new() }),
-            other => {
-                wrong_type(diagnostics, &place, "an object", other);
-                None
-            }
+        if !value.is_object() {
+            wrong_type(diagnostics, &place, "an object", value);
         }
+        value.as_object().map(|members| Self { place, members, known: BTreeSet::new() })
     }
 
     /// The member as it stands.
@@ -71,17 +68,14 @@ impl<'v> Fields<'v> {
         text(value, &self.place.at(name), characters_max, diagnostics)
     }
 
-    /// `true` or `false`.
-    pub(crate) fn flag(&mut self, name: &'static str, diagnostics: &mut Diagnostics) -> Option<bool> {
-        let value = self.value(name)?;
-        if !value.is_boolean() {
-            wrong_type(diagnostics, &self.place.at(name), "true or false", value);
-        }
-        value.as_bool()
-    }
-
     /// A whole number between `min` and `max`.
-    pub(crate) fn whole(&mut self, name: &'static str, min: u64, max: u64, diagnostics: &mut Diagnostics) -> Option<u64> {
+    pub(crate) fn whole(
+        &mut self,
+        name: &'static str,
+        min: u64,
+        max: u64,
+        diagnostics: &mut Diagnostics,
+    ) -> Option<u64> {
         let value = self.value(name)?;
         let number = whole(value);
         match number {
@@ -99,7 +93,13 @@ impl<'v> Fields<'v> {
     }
 
     /// [`Fields::whole`] for small numbers.
-    pub(crate) fn small(&mut self, name: &'static str, min: u32, max: u32, diagnostics: &mut Diagnostics) -> Option<u32> {
+    pub(crate) fn small(
+        &mut self,
+        name: &'static str,
+        min: u32,
+        max: u32,
+        diagnostics: &mut Diagnostics,
+    ) -> Option<u32> {
         let number = self.whole(name, min.into(), max.into(), diagnostics)?;
         u32::try_from(number).ok()
     }
@@ -215,11 +215,10 @@ pub(crate) fn too_many(diagnostics: &mut Diagnostics, place: &Place, what: &str,
 
 /// A value for a message: cut where it is long.
 pub(crate) fn shown(value: &Value) -> String {
-    let text = match value {
+    match value {
         Value::String(text) => format!("{:?}", text.chars().take(80).collect::<String>()),
         Value::Array(_) => "a list".to_owned(),
         Value::Object(_) => "an object".to_owned(),
         Value::Null | Value::Bool(_) | Value::Number(_) => value.to_string(),
-    };
-    text
+    }
 }

@@ -134,6 +134,7 @@ pub struct HumanOptionDefinition {
     pub label: String,
     /// Where the scope goes if it is chosen.
     pub next: Destination,
+    pub(crate) place: Place,
 }
 
 /// Where a scope goes.
@@ -314,10 +315,8 @@ impl Reader<'_> {
             Some("parallel") => self.parallel(fields, depth),
             Some("loop") => self.looped(fields, depth),
             _ => {
-                let message = format!(
-                    "no step type {}: there are tool, agent, condition, human, parallel, loop",
-                    shown(value)
-                );
+                let message =
+                    format!("no step type {}: there are tool, agent, condition, human, parallel, loop", shown(value));
                 self.diagnostics.error(&fields.place.at("type"), DiagnosticCode::UnknownStepType, message);
                 None
             }
@@ -395,8 +394,7 @@ impl Reader<'_> {
         let nothing = Value::Object(Map::new());
         let config = fields.value("human_config").unwrap_or(&nothing);
         let mut inner = Fields::open(config, fields.place.at("human_config"), self.diagnostics)?;
-        let words =
-            [("continue", OnTimeout::Continue), ("fail", OnTimeout::Fail), ("skip", OnTimeout::Skip)];
+        let words = [("continue", OnTimeout::Continue), ("fail", OnTimeout::Fail), ("skip", OnTimeout::Skip)];
         let kind = StepKind::Human {
             notification: inner.value("notification").cloned().unwrap_or_else(|| Value::from("")),
             channels: inner.texts("notification_channels", self.diagnostics),
@@ -438,7 +436,8 @@ impl Reader<'_> {
         let label = fields.text("label", NAME_CHARACTERS_MAX, self.diagnostics).map(str::to_owned);
         let next = destination(fields, "next_step", self.diagnostics);
         let id = id?;
-        Some(HumanOptionDefinition { label: label.unwrap_or_else(|| id.clone()), id, next })
+        let label = label.unwrap_or_else(|| id.clone());
+        Some(HumanOptionDefinition { id, label, next, place: fields.place.clone() })
     }
 
     fn parallel(&mut self, fields: &mut Fields<'_>, depth: usize) -> Option<StepKind> {
@@ -469,10 +468,11 @@ impl Reader<'_> {
         let mut branches = Vec::new();
         for (index, value) in list.iter().take(FAN_OUT_MAX).enumerate() {
             // A branch of one step may stand without its list; the list's own pointer must not show then.
-            branches.push(match value {
-                Value::Array(steps) => self.block(steps, &place.at(index), depth + 1),
-                _ if depth >= DEPTH_MAX => self.block(&[], &place.at(index), depth + 1),
-                step => self.item(step, place.at(index), depth + 1).flatten().into_iter().collect(),
+            let place = place.at(index);
+            branches.push(match value.as_array() {
+                Some(steps) => self.block(steps, &place, depth + 1),
+                None if depth >= DEPTH_MAX => self.block(&[], &place, depth + 1),
+                None => self.item(value, place, depth + 1).flatten().into_iter().collect(),
             });
         }
         branches
@@ -543,12 +543,14 @@ fn destination(fields: &mut Fields<'_>, name: &'static str, diagnostics: &mut Di
 }
 
 fn destination_of(value: &Value, place: &Place, diagnostics: &mut Diagnostics) -> Destination {
-    match value {
-        Value::Null => Destination::End,
-        Value::String(text) if text == "$end" => Destination::End,
-        Value::String(text) => Destination::Step(text.chars().take(NAME_CHARACTERS_MAX).collect()),
-        other => {
-            wrong_type(diagnostics, place, "a step's id, `\"$end\"` or null", other);
+    if value.is_null() {
+        return Destination::End;
+    }
+    match value.as_str() {
+        Some("$end") => Destination::End,
+        Some(id) => Destination::Step(id.chars().take(NAME_CHARACTERS_MAX).collect()),
+        None => {
+            wrong_type(diagnostics, place, "a step's id, `\"$end\"` or null", value);
             Destination::Following
         }
     }

@@ -62,12 +62,7 @@ impl<'a> Evaluation<'a> {
         Ok(found)
     }
 
-    fn descend(
-        &mut self,
-        selectors: &[Selector],
-        from: Node<'a>,
-        found: &mut Vec<Node<'a>>,
-    ) -> Result<(), Exhausted> {
+    fn descend(&mut self, selectors: &[Selector], from: Node<'a>, found: &mut Vec<Node<'a>>) -> Result<(), Exhausted> {
         let mut ahead = vec![from];
         while let Some(node) = ahead.pop() {
             self.apply(selectors, node, found)?;
@@ -219,9 +214,7 @@ impl<'a> Evaluation<'a> {
             Comparison::NotEqual => !self.equal(left, right)?,
             Comparison::Less => self.order(left, right)? == Some(Ordering::Less),
             Comparison::Greater => self.order(left, right)? == Some(Ordering::Greater),
-            Comparison::LessOrEqual => {
-                self.order(left, right)? == Some(Ordering::Less) || self.equal(left, right)?
-            }
+            Comparison::LessOrEqual => self.order(left, right)? == Some(Ordering::Less) || self.equal(left, right)?,
             Comparison::GreaterOrEqual => {
                 self.order(left, right)? == Some(Ordering::Greater) || self.equal(left, right)?
             }

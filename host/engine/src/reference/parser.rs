@@ -342,10 +342,8 @@ impl<'t> Parser<'t> {
         self.space();
         let Some(comparison) = self.comparison_sign() else {
             self.at = before;
-            return match left {
-                Operand::Query(query) => Ok(Filter::Exists(query)),
-                _ => self.fail("expected a comparison"),
-            };
+            let Operand::Query(query) = left else { return self.fail("expected a comparison") };
+            return Ok(Filter::Exists(query));
         };
         self.space();
         let right = self.operand()?;
@@ -445,10 +443,12 @@ impl<'t> Parser<'t> {
 
     fn length_argument(&mut self) -> Parsed<Operand> {
         let operand = self.operand()?;
-        match &operand {
-            Operand::Query(query) if !query.is_singular() => self.fail("length() takes a query for one value"),
-            _ => Ok(operand),
+        if let Operand::Query(query) = &operand
+            && !query.is_singular()
+        {
+            return self.fail("length() takes a query for one value");
         }
+        Ok(operand)
     }
 }
 

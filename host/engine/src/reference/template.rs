@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::{
-    MissingReason, Missing, Reference, ReferenceError, VALUE_BYTES_MAX, View,
+    Missing, MissingReason, Reference, ReferenceError, VALUE_BYTES_MAX, View,
     budget::Budget,
     parser::{is_name_start, name_length},
 };
@@ -129,9 +129,9 @@ fn text(pieces: &[Piece], view: &dyn View, budget: &mut Budget) -> Result<String
             Piece::Reference(reference) => {
                 let value = reference.value(view)?;
                 budget.spend_size(&value).map_err(|_| reference.missing(MissingReason::TooLarge))?;
-                match &*value {
-                    Value::String(piece) => text.push_str(piece),
-                    other => text.push_str(&other.to_string()),
+                match value.as_str() {
+                    Some(piece) => text.push_str(piece),
+                    None => text.push_str(&value.to_string()),
                 }
             }
         }
@@ -190,7 +190,11 @@ impl Compiler {
             Value::Array(items) => {
                 let nodes: Vec<Node> =
                     items.iter().enumerate().map(|(index, item)| self.child(&index.to_string(), item)).collect();
-                if all_literal(&nodes) { Node::Literal(value.clone()) } else { Node::Array(nodes) }
+                if all_literal(&nodes) {
+                    Node::Literal(nodes.into_iter().filter_map(literal).collect())
+                } else {
+                    Node::Array(nodes)
+                }
             }
             Value::Object(members) if members.contains_key("$path") => self.path(members),
             Value::Object(members) => self.object(members),
@@ -212,12 +216,8 @@ impl Compiler {
     fn object(&mut self, members: &Map<String, Value>) -> Node {
         let nodes: Vec<(String, Node)> =
             members.iter().map(|(name, member)| (name.clone(), self.child(name, member))).collect();
-        let literal = |(name, node): (String, Node)| match node {
-            Node::Literal(value) => Ok((name, value)),
-            other => Err((name, other)),
-        };
         if nodes.iter().all(|(_, node)| matches!(node, Node::Literal(_))) {
-            return Node::Literal(Value::Object(nodes.into_iter().map(literal).filter_map(Result::ok).collect()));
+            return Node::Literal(nodes.into_iter().filter_map(|(name, node)| Some((name, literal(node)?))).collect());
         }
         Node::Object(nodes)
     }
@@ -276,6 +276,13 @@ impl Compiler {
         }
         pieces.text.push_str(rest);
         pieces.finish()
+    }
+}
+
+fn literal(node: Node) -> Option<Value> {
+    match node {
+        Node::Literal(value) => Some(value),
+        Node::Reference { .. } | Node::Text(_) | Node::Array(_) | Node::Object(_) => None,
     }
 }
 
@@ -389,6 +396,7 @@ fn is_meant_as_query(text: &str) -> bool {
         0 => &text[1..],
         length => &text[length..],
     };
-    let after_dots = rest.strip_prefix("..").is_some_and(|rest| rest.starts_with(|c| is_name_start(c) || "[*".contains(c)));
+    let after_dots =
+        rest.strip_prefix("..").is_some_and(|rest| rest.starts_with(|c| is_name_start(c) || "[*".contains(c)));
     after_dots || rest.starts_with('[') || rest.starts_with(".*")
 }
