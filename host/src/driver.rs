@@ -411,13 +411,7 @@ pub struct Recovered {
 }
 
 impl Inner {
-    fn started(
-        &self,
-        execution_id: &Arc<str>,
-        start: &StartExecution,
-        compiled: &Compiled,
-        now: Timestamp,
-    ) -> Started {
+    fn started(&self, execution_id: &Arc<str>, start: &StartExecution, compiled: &Compiled, now: Timestamp) -> Started {
         let workflow = &start.workflow;
         let limits = compiled.graph.limits.tightened_by(&start.limits).tightened_by(&self.config.ceilings);
         Started {
@@ -490,8 +484,6 @@ fn row_of(execution: &Execution, started_at: Timestamp, now: Timestamp) -> Execu
         usage: summary.usage,
         started_at,
         completed_at: summary.status.is_final().then_some(now),
-        failed_step_id: summary.failure.as_ref().and_then(|failure| failure.step_id.clone()),
-        failed_path: summary.failure.as_ref().and_then(|failure| failure.path.clone()),
         failure: summary.failure,
         paused: summary.paused,
         wake_at: summary.wake_at,

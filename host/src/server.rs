@@ -138,7 +138,8 @@ impl accept::Handler for Door {
         let mut response = if !self.app.guard.admits(method, path, request.headers()) {
             auth::refusal()
         } else if !self.app.is_ready() && !auth::is_public(method, path) {
-            ApiError::new(Code::Unavailable, "the host is starting and recovers its executions; try again").into_response()
+            ApiError::new(Code::Unavailable, "the host is starting and recovers its executions; try again")
+                .into_response()
         } else {
             self.route(request).await
         };

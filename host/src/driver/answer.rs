@@ -64,11 +64,7 @@ pub enum DecideError {
 }
 
 /// The engine's input for an answer.
-pub(super) fn input(
-    execution: &Execution,
-    answer: &Answer,
-    now: Timestamp,
-) -> Result<(Answered, Input), DecideError> {
+pub(super) fn input(execution: &Execution, answer: &Answer, now: Timestamp) -> Result<(Answered, Input), DecideError> {
     let decision = Decision {
         option_id: answer.option_id.clone(),
         comment: answer.comment.clone(),

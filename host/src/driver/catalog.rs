@@ -76,10 +76,11 @@ impl HostCatalog {
 
     fn target(&self, row: &PluginRow, name: &str, agent: bool) -> Target {
         let asked = entry(row, name, agent).filter(|_| agent).and_then(|entry| entry.get("tools")?.as_array());
-        let tools = asked.into_iter().flatten().filter_map(Value::as_str).filter_map(|tool| match self.find(tool, false) {
-            Found::One(target) => Some((tool.to_owned(), target)),
-            Found::Ambiguous(_) | Found::Missing { .. } => None,
-        });
+        let tools =
+            asked.into_iter().flatten().filter_map(Value::as_str).filter_map(|tool| match self.find(tool, false) {
+                Found::One(target) => Some((tool.to_owned(), target)),
+                Found::Ambiguous(_) | Found::Missing { .. } => None,
+            });
         Target {
             plugin: row.name.to_string(),
             version: row.version.to_string(),
@@ -113,7 +114,8 @@ impl HostCatalog {
         if let Some(known) = lock(&self.schemas).get(&key) {
             return known.clone();
         }
-        let schema = self.about(target).and_then(|entry| Schema::compile(entry.get("input_schema")?).ok()).map(Arc::new);
+        let schema =
+            self.about(target).and_then(|entry| Schema::compile(entry.get("input_schema")?).ok()).map(Arc::new);
         lock(&self.schemas).insert(key, schema.clone());
         schema
     }
@@ -122,11 +124,8 @@ impl HostCatalog {
 impl Catalog for HostCatalog {
     fn find(&self, name: &str, agent: bool) -> Found {
         let written = Written::parse(name);
-        let offers: Vec<&PluginRow> = self
-            .candidates(&written)
-            .into_iter()
-            .filter(|row| entry(row, written.name, agent).is_some())
-            .collect();
+        let offers: Vec<&PluginRow> =
+            self.candidates(&written).into_iter().filter(|row| entry(row, written.name, agent).is_some()).collect();
         match offers.as_slice() {
             [] => Found::Missing { similar: self.similar(name, agent) },
             [row] => Found::One(self.target(row, written.name, agent)),
@@ -204,7 +203,9 @@ mod tests {
             name: name.into(),
             version: version.into(),
             digest: format!("{name}-{version}").into(),
-            descriptor: Json::from_value(json!({ "tools": tools, "agents": [{ "name": "helper", "tools": ["text.count"] }] })),
+            descriptor: Json::from_value(
+                json!({ "tools": tools, "agents": [{ "name": "helper", "tools": ["text.count"] }] }),
+            ),
             size_bytes: 1,
             imports: Vec::new(),
             enabled: true,

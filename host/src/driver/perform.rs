@@ -14,12 +14,7 @@ use weir_engine::{
     limits::Amounts,
 };
 
-use super::{
-    Inner,
-    flight::Landed,
-    task::News,
-    timers::until,
-};
+use super::{Inner, flight::Landed, task::News, timers::until};
 use crate::{
     runtime::{CallHost, CallOutcome, PluginCall},
     store,
@@ -104,7 +99,8 @@ impl AgentHost {
     ) -> Self {
         let own = asked.target.tools.iter().map(|(name, target)| (name.clone(), Arc::new(target.clone())));
         let listed = asked.config.get("tools").and_then(Value::as_array).into_iter().flatten();
-        let listed = listed.filter_map(Value::as_str).filter_map(|name| Some((name.to_owned(), targets.get(name)?.clone())));
+        let listed =
+            listed.filter_map(Value::as_str).filter_map(|name| Some((name.to_owned(), targets.get(name)?.clone())));
         let tools = Arc::new(own.chain(listed.filter(|(_, target)| !target.agent)).collect());
         let calls_made = std::sync::atomic::AtomicU32::new(0);
         Self { inner, tools, template, call: asked.call, calls_made, news, deadline }

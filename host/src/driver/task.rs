@@ -331,7 +331,9 @@ impl Task {
                 input: started.input.clone(),
                 output: self.execution.summary().output,
             },
-            step_outputs: outputs.map(|(id, output)| StepOutput { step_id: id.clone(), output: output.clone() }).collect(),
+            step_outputs: outputs
+                .map(|(id, output)| StepOutput { step_id: id.clone(), output: output.clone() })
+                .collect(),
         }
     }
 
@@ -341,8 +343,7 @@ impl Task {
             return false;
         }
         let summary = self.execution.summary();
-        let waits = summary.idle
-            && summary.wake_at.is_none_or(|due| timers::until(due, store::now()) > SHORT_WAIT);
+        let waits = summary.idle && summary.wake_at.is_none_or(|due| timers::until(due, store::now()) > SHORT_WAIT);
         summary.status.is_final() || waits || (self.stop_at.is_some() && self.flight.is_empty())
     }
 
@@ -353,9 +354,7 @@ impl Task {
     }
 }
 
-async fn appended(
-    appending: &mut Option<(Arc<Vec<Record>>, Appending)>,
-) -> (Arc<Vec<Record>>, Result<(), StoreError>) {
+async fn appended(appending: &mut Option<(Arc<Vec<Record>>, Appending)>) -> (Arc<Vec<Record>>, Result<(), StoreError>) {
     let Some((_, future)) = appending else { return pending().await };
     let result = future.await;
     let records = appending.take().map(|(records, _)| records).unwrap_or_default();

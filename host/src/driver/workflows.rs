@@ -146,7 +146,11 @@ impl Workflows {
     }
 
     /// A version with today's plugins.
-    pub(super) async fn compiled(&self, store: &Store, version: &WorkflowVersion) -> Result<Arc<Compiled>, CompileError> {
+    pub(super) async fn compiled(
+        &self,
+        store: &Store,
+        version: &WorkflowVersion,
+    ) -> Result<Arc<Compiled>, CompileError> {
         let generation = self.generation.load(Ordering::Acquire);
         let key = (version.workflow_id.clone(), version.version);
         if let Some(known) = self.known(&key).filter(|known| known.generation == generation) {

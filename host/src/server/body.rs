@@ -82,8 +82,11 @@ impl<S: Send + Sync> FromRequest<S> for PluginBody {
 fn looks_like_component(head: &[u8]) -> Result<(), ApiError> {
     let refuse = |what: &str| {
         let detail = format!("the body is {what}, not a WebAssembly component; send the .wasm file itself");
-        Err(ApiError::new(Code::InvalidPlugin, detail.clone())
-            .with_errors(vec![FieldProblem::new("", "not_a_component", detail)]))
+        Err(ApiError::new(Code::InvalidPlugin, detail.clone()).with_errors(vec![FieldProblem::new(
+            "",
+            "not_a_component",
+            detail,
+        )]))
     };
     match head {
         [b'\0', b'a', b's', b'm', ..] => Ok(()),
@@ -166,7 +169,10 @@ fn is_yaml(kind: &str) -> bool {
 }
 
 fn too_large(bytes_max: usize) -> ApiError {
-    ApiError::new(Code::BodyTooLarge, format!("the body has more than {bytes_max} bytes, the most that this path takes"))
+    ApiError::new(
+        Code::BodyTooLarge,
+        format!("the body has more than {bytes_max} bytes, the most that this path takes"),
+    )
 }
 
 /// Reads a body of at most `bytes_max` bytes; `look` sees its first bytes before the rest is waited for.

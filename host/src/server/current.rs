@@ -71,7 +71,10 @@ impl Current {
 
 async fn read(store: &Store, id_or_name: &str) -> Result<CurrentWorkflow, ApiError> {
     let missing = || {
-        ApiError::new(Code::WorkflowNotFound, format!("there is no workflow {:?}; GET /api/workflows lists them", clip(id_or_name)))
+        ApiError::new(
+            Code::WorkflowNotFound,
+            format!("there is no workflow {:?}; GET /api/workflows lists them", clip(id_or_name)),
+        )
     };
     if id_or_name.is_empty() || id_or_name.len() > NAME_BYTES_MAX {
         return Err(missing());

@@ -81,7 +81,8 @@ pub(super) async fn page(app: &App, id: &str, after: Seq, limit: u32) -> Result<
 
 /// The stream of an execution's events after number `after`, until its end.
 pub(super) fn stream(app: App, id: Arc<str>, after: Seq) -> Result<Response, ApiError> {
-    let busy = |_| ApiError::new(Code::TooManyStreams, "close other event streams, or ask for ?format=json from time to time");
+    let busy =
+        |_| ApiError::new(Code::TooManyStreams, "close other event streams, or ask for ?format=json from time to time");
     let place = Arc::clone(&app.streams).try_acquire_owned().map_err(busy)?;
     let receiver = app.driver.subscribe(&id);
     let feed = Feed { app, id, receiver, seen: after, phase: Phase::History, _place: place };

@@ -52,9 +52,9 @@ struct Security;
 
 impl Modify for Security {
     fn modify(&self, api: &mut openapi::OpenApi) {
-        let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(
-            "the admin token: the file `admin-token` in the host's data directory",
-        ));
+        let scheme = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some("the admin token: the file `admin-token` in the host's data directory"));
         let components = api.components.get_or_insert_default();
         components.add_security_scheme(SCHEME, SecurityScheme::Http(scheme.build()));
         for (path, operation) in operations(api) {

@@ -42,6 +42,7 @@ impl From<StartError> for ApiError {
     fn from(error: StartError) -> Self {
         match error {
             StartError::Overloaded(_) | StartError::Stopping => Self::new(Code::Unavailable, error.to_string()),
+            StartError::Compile(error) => error.into(),
             StartError::Store(error) => error.into(),
         }
     }
@@ -63,6 +64,11 @@ impl From<SignalError> for ApiError {
 impl From<CompileError> for ApiError {
     fn from(error: CompileError) -> Self {
         match error {
+            CompileError::Invalid { ref diagnostics, .. } => {
+                let problems = diagnostics.iter().cloned().map(FieldProblem::from).collect();
+                Self::new(Code::InvalidWorkflow, error.to_string()).with_errors(problems)
+            }
+            CompileError::NotFound { .. } => Self::new(Code::WorkflowNotFound, error.to_string()),
             CompileError::Store(error) => error.into(),
         }
     }

@@ -77,7 +77,10 @@ impl Paging {
 /// Reads an execution's id, so that nothing else reaches the store.
 pub(super) fn execution_id(text: &str) -> Result<String, ApiError> {
     uuid(text).ok_or_else(|| {
-        ApiError::new(Code::ExecutionNotFound, "there is no such execution: its id is a UUID, check that it is complete")
+        ApiError::new(
+            Code::ExecutionNotFound,
+            "there is no such execution: its id is a UUID, check that it is complete",
+        )
     })
 }
 

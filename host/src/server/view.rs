@@ -14,7 +14,7 @@ pub use self::{
     approval::{ApprovalView, DecisionView},
     execution::{ExecutionSummary, ExecutionView, PausedView},
     plugin::{PluginDetail, PluginSummary},
-    step::{LogLineView, StepView, TargetView},
+    step::{LogLineView, StepView},
     workflow::{SavedView, WorkflowSummary, WorkflowVersionView, WorkflowView},
 };
 

@@ -70,7 +70,10 @@ pub struct Approved {
 /// Lists open questions, newest first.
 #[utoipa::path(get, path = "/api/approvals", tag = "approvals", params(ListQuery),
     responses((status = 200, description = "a page of open questions", body = Page<ApprovalView>)))]
-pub async fn list(State(app): State<App>, Query(query): Query<ListQuery>) -> Result<Json<Page<ApprovalView>>, ApiError> {
+pub async fn list(
+    State(app): State<App>,
+    Query(query): Query<ListQuery>,
+) -> Result<Json<Page<ApprovalView>>, ApiError> {
     let paging = Paging::new(query.limit, query.cursor);
     let limit = paging.limit()?;
     let before = paging.cursor(read_cursor)?;
@@ -151,9 +154,8 @@ async fn refused(app: &App, id: &str, asked: Option<CallId>, error: DecideError)
             ApiError::new(Code::ApprovalAmbiguous, error.to_string()).with_details(json!({ "approvals": open }))
         }
         DecideError::Unfit(ref problems) => {
-            let problem = |p: &SchemaProblem| FieldProblem::new(p.pointer.clone(), "invalid_decision", p.message.clone());
-            ApiError::new(Code::InvalidDecision, error.to_string())
-                .with_errors(problems.iter().map(problem).collect())
+            let problem = |p: &SchemaProblem| FieldProblem::new(p.field.clone(), "invalid_decision", p.message.clone());
+            ApiError::new(Code::InvalidDecision, error.to_string()).with_errors(problems.iter().map(problem).collect())
         }
     }
 }

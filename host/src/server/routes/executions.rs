@@ -14,7 +14,7 @@ use weir_engine::{execution::Status, id::Seq, json::Json as Document};
 
 use super::workflows::PageQuery;
 use crate::{
-    driver::StartExecution,
+    driver::{Compiled, StartExecution},
     server::{
         App,
         body::Fields,
@@ -23,6 +23,7 @@ use crate::{
         guardrails::{self, Guardrails},
         live,
         query::{Names, Paging, Query, execution_id, instant, uuid},
+        schemas,
         view::{ExecutionSummary, ExecutionView, Page, StepView},
     },
     store::{ExecutionFilter, ExecutionRow, StepCursor},
@@ -91,13 +92,13 @@ pub async fn execute(
         return Err(ApiError::new(Code::WorkflowInactive, detail));
     }
     let input = body.input_data.unwrap_or_else(|| Document::from_value(serde_json::json!({})));
-    check_input(&app, &workflow, &input)?;
     let limits = guardrails::limits(body.guardrails.as_ref())?;
     let trigger = Document::from_value(serde_json::json!({ "type": "manual" }));
-    let compiled = app.driver.compiled(&workflow.row.id, workflow.row.version).await?;
-    let start = StartExecution { workflow: compiled, input, limits, trigger, wait };
-    let starting = app.driver.start(start);
-    let answer = starting.await?;
+    let compiled = app.driver.compiled(&workflow.version).await?;
+    check_input(&app, &workflow, &compiled, &input)?;
+    let version = Arc::clone(&workflow.version);
+    let start = StartExecution { workflow: version, input, limits, trigger, wait };
+    let answer = app.driver.start(start).await?;
     Ok(match answer.finished {
         Some(finished) => Json(ExecutionView::new(finished.execution, finished.step_outputs)).into_response(),
         None => accepted(answer.execution_id),
@@ -117,15 +118,20 @@ fn wait(seconds: Option<f64>) -> Result<Option<Duration>, ApiError> {
     }
 }
 
-fn check_input(app: &App, workflow: &CurrentWorkflow, input: &Document) -> Result<(), ApiError> {
+fn check_input(app: &App, workflow: &CurrentWorkflow, compiled: &Compiled, input: &Document) -> Result<(), ApiError> {
+    let Some(schema) = &compiled.graph.input_schema else { return Ok(()) };
     let version = &workflow.version;
-    let schema = || version.definition.value().get("input_schema").filter(|schema| !schema.is_null());
-    let problems = app.schemas.check(&version.workflow_id, version.version, schema, || input.value(), "/input_data");
+    let key = (Arc::clone(&version.workflow_id), version.version);
+    let problems = app.schemas.problems(key, schema, input.value());
     if problems.is_empty() {
         return Ok(());
     }
     let detail = format!("input_data does not satisfy the input_schema of workflow {:?}; see errors", version.name);
-    Err(ApiError::new(Code::InvalidInput, detail).with_errors(problems))
+    Err(ApiError::new(Code::InvalidInput, detail).with_errors(schemas::in_body(
+        problems,
+        "/input_data",
+        "schema_violation",
+    )))
 }
 
 /// Which executions to list. Everything that is given must hold.
@@ -152,7 +158,10 @@ pub struct ListQuery {
 /// Lists executions, newest first.
 #[utoipa::path(get, path = "/api/executions", tag = "executions", params(ListQuery),
     responses((status = 200, description = "a page of executions", body = Page<ExecutionSummary>)))]
-pub async fn list(State(app): State<App>, Query(query): Query<ListQuery>) -> Result<Json<Page<ExecutionSummary>>, ApiError> {
+pub async fn list(
+    State(app): State<App>,
+    Query(query): Query<ListQuery>,
+) -> Result<Json<Page<ExecutionSummary>>, ApiError> {
     let workflow_id = match query.workflow.as_deref() {
         // The id of a deleted workflow still finds its executions.
         Some(workflow) => match uuid(workflow) {
@@ -178,7 +187,11 @@ pub async fn list_of_workflow(
     page(&app, query, Some(workflow.row.id.to_string())).await
 }
 
-async fn page(app: &App, query: ListQuery, workflow_id: Option<String>) -> Result<Json<Page<ExecutionSummary>>, ApiError> {
+async fn page(
+    app: &App,
+    query: ListQuery,
+    workflow_id: Option<String>,
+) -> Result<Json<Page<ExecutionSummary>>, ApiError> {
     let paging = Paging::new(query.limit, query.cursor);
     let limit = paging.limit()?;
     let before = paging.cursor(uuid)?;
@@ -209,7 +222,11 @@ fn status(text: &str) -> Result<Status, ApiError> {
 
 fn id_prefix(text: String) -> Result<String, ApiError> {
     let is_part = text.len() <= 36 && text.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
-    if is_part { Ok(text.to_ascii_lowercase()) } else { Err(ApiError::query("search", "it must be the beginning of an id")) }
+    if is_part {
+        Ok(text.to_ascii_lowercase())
+    } else {
+        Err(ApiError::query("search", "it must be the beginning of an id"))
+    }
 }
 
 /// Shows an execution with its documents.

@@ -19,6 +19,7 @@ use weir_engine::{
 
 use crate::{
     runtime::{CallHost, CallOutcome, PluginCall},
+    schema,
     server::{
         App,
         body::{Fields, PluginBody},
@@ -239,7 +240,10 @@ impl CallHost for NoTools {
 async fn installed(app: &App, name: &str, version: Option<&str>) -> Result<PluginRow, ApiError> {
     let missing = || {
         let which = version.map(|version| format!(" in version {version:.32?}")).unwrap_or_default();
-        ApiError::new(Code::PluginNotFound, format!("there is no plugin {name:.64?}{which}; GET /api/plugins lists them"))
+        ApiError::new(
+            Code::PluginNotFound,
+            format!("there is no plugin {name:.64?}{which}; GET /api/plugins lists them"),
+        )
     };
     if !is_name(name) || version.is_some_and(|version| version.len() > VERSION_BYTES_MAX) {
         return Err(missing());
@@ -259,8 +263,8 @@ fn tool_of<'a>(row: &'a PluginRow, tool: &str) -> Result<&'a Value, ApiError> {
 }
 
 fn check_input(tool: &Value, input: &Document) -> Result<(), ApiError> {
-    let Some(Ok(validator)) = tool.get("input_schema").map(schemas::compile) else { return Ok(()) };
-    let problems = schemas::problems(&validator, input.value(), "/input");
+    let Some(schema) = tool.get("input_schema") else { return Ok(()) };
+    let problems = schemas::in_body(schema::problems(schema, input.value()), "/input", "schema_violation");
     if problems.is_empty() {
         return Ok(());
     }

@@ -10,7 +10,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 use weir_engine::{
-    compile::compile,
     definition::{Definition, Diagnostic},
     json::Json as Document,
 };
@@ -21,7 +20,6 @@ use crate::{
         body::DefinitionBody,
         error::{ApiError, Code, FieldProblem, Problem},
         query::{Names, Paging, Query, uuid},
-        schemas,
         view::{Page, SavedView, WorkflowSummary, WorkflowVersionView, WorkflowView},
     },
     store::{NewWorkflow, Saved, WorkflowFilter, WorkflowOrder},
@@ -85,7 +83,10 @@ pub struct Validation {
 /// Lists live workflows.
 #[utoipa::path(get, path = "/api/workflows", tag = "workflows", params(ListQuery),
     responses((status = 200, description = "a page of workflows", body = Page<WorkflowSummary>)))]
-pub async fn list(State(app): State<App>, Query(query): Query<ListQuery>) -> Result<Json<Page<WorkflowSummary>>, ApiError> {
+pub async fn list(
+    State(app): State<App>,
+    Query(query): Query<ListQuery>,
+) -> Result<Json<Page<WorkflowSummary>>, ApiError> {
     let paging = Paging::new(query.limit, query.cursor);
     let limit = paging.limit()?;
     let after = paging.cursor(uuid)?;
@@ -121,8 +122,9 @@ pub async fn validate(
     State(app): State<App>,
     DefinitionBody(definition): DefinitionBody,
 ) -> Result<Json<Validation>, ApiError> {
-    let (_, errors, warnings) = check(&app, &definition).await?;
-    Ok(Json(Validation { valid: errors.is_empty(), errors, warnings }))
+    let checked = app.driver.check(&definition).await?;
+    let (errors, warnings) = problems(checked.diagnostics);
+    Ok(Json(Validation { valid: checked.valid, errors, warnings }))
 }
 
 /// Shows a workflow with its newest definition.
@@ -208,66 +210,21 @@ pub async fn version(
 
 /// A definition that may be saved, and what should be looked at; or all that stands against it.
 async fn validated(app: &App, definition: Value) -> Result<(NewWorkflow, Vec<FieldProblem>), ApiError> {
-    let (parsed, errors, warnings) = check(app, &definition).await?;
-    if !errors.is_empty() {
+    let checked = app.driver.check(&definition).await?;
+    let (errors, warnings) = problems(checked.diagnostics);
+    if !checked.valid {
         let detail = format!("the workflow was not saved: it has {} {}", errors.len(), plural("error", errors.len()));
         return Err(ApiError::new(Code::InvalidWorkflow, detail).with_errors(errors).with_warnings(warnings));
     }
-    let Definition { name, description, active, .. } = parsed;
+    let Definition { name, description, active, .. } = checked.definition;
     Ok((NewWorkflow { name, description, active, definition: Document::from_value(definition) }, warnings))
 }
 
-/// A definition as it is meant, its errors and its warnings.
-async fn check(
-    app: &App,
-    definition: &Value,
-) -> Result<(Definition, Vec<FieldProblem>, Vec<FieldProblem>), ApiError> {
-    let catalog = app.driver.catalog().await?;
-    let (parsed, mut found) = Definition::parse(definition);
-    let (_, more) = compile(&parsed, catalog.as_ref());
-    found.extend(more);
+/// Errors, and warnings.
+fn problems(found: Vec<Diagnostic>) -> (Vec<FieldProblem>, Vec<FieldProblem>) {
     let (errors, warnings): (Vec<_>, Vec<_>) = found.into_iter().partition(Diagnostic::is_error);
-    let mut errors: Vec<_> = errors.into_iter().map(FieldProblem::from).collect();
-    errors.extend(schema_problems(definition));
-    Ok((parsed, errors, warnings.into_iter().map(FieldProblem::from).collect()))
-}
-
-/// What is wrong with the JSON Schemas of a definition: its input's, and those of the forms of its human steps.
-fn schema_problems(definition: &Value) -> Vec<FieldProblem> {
-    let mut schemas = Vec::new();
-    if let Some(schema) = definition.get("input_schema") {
-        schemas.push(("/input_schema".to_owned(), schema));
-    }
-    forms(definition, String::new(), &mut schemas);
-    let wrong = schemas.into_iter().filter(|(_, schema)| !schema.is_null()).filter_map(|(at, schema)| {
-        let mut problem = schemas::compile(schema).err()?;
-        problem.field = format!("{at}{}", problem.field);
-        Some(problem)
-    });
-    wrong.collect()
-}
-
-/// Every form schema within a definition. Bodies are nested at most [`weir_engine::json::DEPTH_MAX`] deep.
-fn forms<'a>(value: &'a Value, at: String, found: &mut Vec<(String, &'a Value)>) {
-    match value {
-        Value::Object(members) => {
-            for (name, member) in members {
-                if name == "human_config"
-                    && let Some(schema) = member.get("form_schema")
-                {
-                    found.push((format!("{at}/human_config/form_schema"), schema));
-                } else {
-                    forms(member, format!("{at}/{name}"), found);
-                }
-            }
-        }
-        Value::Array(items) => {
-            for (index, item) in items.iter().enumerate() {
-                forms(item, format!("{at}/{index}"), found);
-            }
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
-    }
+    let shown = |list: Vec<Diagnostic>| list.into_iter().map(FieldProblem::from).collect();
+    (shown(errors), shown(warnings))
 }
 
 fn plural(noun: &str, n: usize) -> String {

@@ -82,8 +82,7 @@ impl Serialize for StepOutputs {
 
 impl From<ExecutionRow> for ExecutionSummary {
     fn from(row: ExecutionRow) -> Self {
-        let failed_step = row.failed_step_id.as_deref();
-        let error = row.failure.as_ref().map(|f| FailureView::new(f, failed_step, row.failed_path.as_deref()));
+        let error = row.failure.as_ref().map(|failure| FailureView::new(failure, None, None));
         Self {
             id: row.id.as_ref().to_owned(),
             workflow_id: row.workflow_id.as_ref().to_owned(),
@@ -97,7 +96,7 @@ impl From<ExecutionRow> for ExecutionSummary {
             completed_at: row.completed_at.map(Time),
             duration_seconds: seconds(Some(row.started_at), row.completed_at),
             error,
-            failed_step_id: row.failed_step_id.as_deref().map(str::to_owned),
+            failed_step_id: row.failure.and_then(|failure| failure.step_id).as_deref().map(str::to_owned),
             paused: row.paused.map(|paused| PausedView { limit: paused.limit, value: paused.value }),
         }
     }

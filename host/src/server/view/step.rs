@@ -46,8 +46,6 @@ pub struct StepView {
     pub logs: Vec<LogLineView>,
     /// Fuel that the last attempt used.
     pub fuel: Option<u64>,
-    /// What was called.
-    pub target: Option<TargetView>,
 }
 
 /// One line that a plugin logged.
@@ -57,19 +55,6 @@ pub struct LogLineView {
     pub level: String,
     /// The text.
     pub message: String,
-}
-
-/// The exact tool or agent that a step called.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct TargetView {
-    /// The plugin.
-    pub plugin: String,
-    /// Its version.
-    pub version: String,
-    /// SHA-256 of its component, in hex.
-    pub digest: String,
-    /// The tool or agent.
-    pub name: String,
 }
 
 impl From<weir_engine::event::LogLine> for LogLineView {
@@ -99,12 +84,6 @@ impl From<StepRow> for StepView {
             warnings: row.warnings,
             logs: row.logs.into_iter().map(Into::into).collect(),
             fuel: row.fuel,
-            target: row.target.map(|target| TargetView {
-                plugin: target.plugin,
-                version: target.version,
-                digest: target.digest,
-                name: target.name,
-            }),
         }
     }
 }
