@@ -32,9 +32,9 @@ use weir_engine::{
 };
 
 pub use self::{
-    answer::{Answer, Answered, DecideError},
+    answer::{Answer, Answered, DecideError, RAISE, STOP},
     catalog::HostCatalog,
-    workflows::{Checked, CompileError, Compiled},
+    workflows::{Checked, CompileError, Compiled, check},
 };
 use self::{
     task::{News, Task},
@@ -451,7 +451,7 @@ impl Inner {
         }
         if let Some(sender) = lock(&self.listeners).get(id) {
             // Nobody may be left to listen; that is no fault.
-            drop(sender.send(records.clone()));
+            let _ = sender.send(records.clone());
         }
     }
 

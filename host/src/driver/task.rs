@@ -113,7 +113,7 @@ impl Task {
         }
         self.pending = records;
         self.ended = ended;
-        let send = Box::new(|result| drop(stored.send(result)));
+        let send = Box::new(|result| _ = stored.send(result));
         self.replies.push(Reply { seq: 1, send });
         lock(&self.inner.tasks).insert(self.id.clone(), self.sender.clone());
     }
@@ -232,13 +232,13 @@ impl Task {
         match news {
             News::Wake { reply } => {
                 self.feed(Input::TimeReached);
-                drop(reply.send(()));
+                let _ = reply.send(());
             }
             News::Reserve { call, n, amounts, reply } => {
                 self.feed(Input::Reserve { call, n, amounts });
                 // Not admitted: the call is over or parked, and its future is dropped at the next reconcile.
                 if self.execution.is_admitted(call, n) {
-                    drop(reply.send(()));
+                    let _ = reply.send(());
                 }
             }
             News::Cancel { cancelled_by, reason, reply } => self.on_cancel(cancelled_by, reason, reply),
@@ -248,7 +248,7 @@ impl Task {
 
     fn on_cancel(&mut self, cancelled_by: String, reason: Option<String>, reply: oneshot::Sender<Result<(), Status>>) {
         if self.execution.has_ended() {
-            drop(reply.send(Err(self.execution.status())));
+            let _ = reply.send(Err(self.execution.status()));
             return;
         }
         self.feed(Input::Cancel { cancelled_by, reason });
@@ -256,7 +256,7 @@ impl Task {
         let done = if status == Status::Cancelled { Ok(()) } else { Err(status) };
         self.reply_when_stored(move |result| {
             if result.is_ok() {
-                drop(reply.send(done));
+                let _ = reply.send(done);
             }
         });
     }
@@ -268,12 +268,12 @@ impl Task {
                 let before = self.execution.seq();
                 self.feed(input);
                 if self.execution.seq() == before {
-                    drop(reply.send(Err(DecideError::NothingAsked)));
+                    let _ = reply.send(Err(DecideError::NothingAsked));
                     return;
                 }
                 self.reply_when_stored(move |result| {
                     if result.is_ok() {
-                        drop(reply.send(Ok(answered)));
+                        let _ = reply.send(Ok(answered));
                     }
                 });
             }
@@ -316,7 +316,7 @@ impl Task {
             && self.pending.is_empty()
             && let Some(ended) = self.ended.take()
         {
-            drop(ended.send(Box::new(self.finished(store::now()))));
+            let _ = ended.send(Box::new(self.finished(store::now())));
         }
         Ok(())
     }
