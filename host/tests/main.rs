@@ -1,1 +1,3 @@
-//! Being written.
+//! Tests of the host, one binary.
+
+mod runtime;

@@ -1,0 +1,1 @@
+//! Guests beside neighbours, and calls that are given up.

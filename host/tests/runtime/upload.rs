@@ -1,0 +1,1 @@
+//! What is taken as a plugin, and what is not.
