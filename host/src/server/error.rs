@@ -249,6 +249,12 @@ impl ApiError {
         self
     }
 
+    /// What was attempted, on what, and what to do.
+    #[must_use]
+    pub fn detail(&self) -> &str {
+        &self.0.detail
+    }
+
     /// What kind of problem.
     #[must_use]
     pub fn code(&self) -> Code {

@@ -76,8 +76,22 @@ impl From<CompileError> for ApiError {
 
 impl From<UploadError> for ApiError {
     fn from(error: UploadError) -> Self {
+        let code = match &error {
+            UploadError::TooLarge(_) => Code::BodyTooLarge,
+            UploadError::Busy => Code::Unavailable,
+            UploadError::Internal(_) => return Self::internal(error),
+            UploadError::NotWasm(_)
+            | UploadError::CoreModule
+            | UploadError::Precompiled
+            | UploadError::Malformed(_)
+            | UploadError::TooComplex(_)
+            | UploadError::Interface(_)
+            | UploadError::CompileLimit(_)
+            | UploadError::Compile(_)
+            | UploadError::Describe(_)
+            | UploadError::Descriptor(_) => Code::InvalidPlugin,
+        };
         let problems = error.problems().into_iter().map(|problem| FieldProblem::new("", error.code(), problem));
-        let problems = problems.collect();
-        Self::new(Code::InvalidPlugin, error.to_string()).with_errors(problems)
+        Self::new(code, error.to_string()).with_errors(problems.collect())
     }
 }

@@ -64,7 +64,6 @@ fn told(failure: Failure) -> types::Failure {
         | FailureCode::GuardrailExceeded
         | FailureCode::ApprovalTimeout
         | FailureCode::Interrupted
-        | FailureCode::ChildFailed
         | FailureCode::Internal) => types::Failure::Other((code.as_str().to_owned(), failure.message)),
     }
 }
