@@ -104,7 +104,11 @@ fn table(out: Out, page: &Value) -> String {
 /// The steps of an execution, a row each.
 pub(super) fn step_table(out: Out, page: &Value) -> String {
     let rows = page["items"].as_array().into_iter().flatten().map(|item| {
-        let words = if item["error"].is_null() { brief(&item["output_data"], 50) } else { brief(&item["error"]["message"], 80) };
+        let words = if item["error"].is_null() {
+            brief(&item["output_data"], 50)
+        } else {
+            brief(&item["error"]["message"], 80)
+        };
         vec![
             text_of(item, "path"),
             text_of(item, "type"),

@@ -127,9 +127,10 @@ impl Out {
         };
         let widths: Vec<usize> = (0..headings.len()).map(width).collect();
         let line = |cells: &[String]| {
-            let padded = cells.iter().zip(&widths).map(|(cell, width)| {
-                format!("{cell}{}", " ".repeat(width.saturating_sub(visible(cell))))
-            });
+            let padded = cells
+                .iter()
+                .zip(&widths)
+                .map(|(cell, width)| format!("{cell}{}", " ".repeat(width.saturating_sub(visible(cell)))));
             padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
         };
         let headings: Vec<String> = headings.iter().map(|heading| (*heading).to_owned()).collect();
@@ -203,7 +204,8 @@ mod tests {
     #[test]
     fn tables_align_whatever_the_colours() {
         let out = Out { json: false, colours: true, terminal: true };
-        let table = out.table(&["a", "b"], &[vec![out.ink(Ink::Good, "xyz"), "1".into()], vec!["y".into(), "2".into()]]);
+        let table =
+            out.table(&["a", "b"], &[vec![out.ink(Ink::Good, "xyz"), "1".into()], vec!["y".into(), "2".into()]]);
         let columns: Vec<_> = table.lines().skip(1).map(visible).collect();
         assert_eq!(columns, [6, 6]);
     }

@@ -132,7 +132,12 @@ async fn inspect(path: &std::path::Path, out: Out) -> anyhow::Result<Outcome> {
     });
     out.show(&shown, || {
         let imports = super::out::clean(&found.imports.join(", "));
-        format!("{}\n  digest  {}\n  size    {} bytes\n  imports {imports}", described(out, &shown["descriptor"]), found.digest, found.size)
+        format!(
+            "{}\n  digest  {}\n  size    {} bytes\n  imports {imports}",
+            described(out, &shown["descriptor"]),
+            found.digest,
+            found.size
+        )
     });
     Ok(Outcome::Done)
 }

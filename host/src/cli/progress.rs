@@ -94,7 +94,9 @@ impl Follower<'_> {
             "step_failed" => self.ended(event, &out.ink(Ink::Bad, "✗"), failure(&data["failure"])),
             "step_skipped" => self.ended(event, "-", "skipped".to_owned()),
             "step_cancelled" => self.ended(event, &out.ink(Ink::Bad, "✗"), "cancelled".to_owned()),
-            "retry_scheduled" => self.ended(event, &out.ink(Ink::Warn, "↻"), format!("{}; tried again", failure(&data["failure"]))),
+            "retry_scheduled" => {
+                self.ended(event, &out.ink(Ink::Warn, "↻"), format!("{}; tried again", failure(&data["failure"])))
+            }
             "decided" => {
                 let decision = &data["decision"];
                 let (who, what) = (text_of(decision, "decided_by"), text_of(decision, "option_id"));
@@ -114,7 +116,11 @@ impl Follower<'_> {
         if data["kind"] != "human" {
             return Ok(true);
         }
-        self.out.say(&format!("{} {path} asks: {}", self.out.ink(Ink::Warn, "?"), brief(&data["work"]["human"]["request"]["notification"], 200)));
+        self.out.say(&format!(
+            "{} {path} asks: {}",
+            self.out.ink(Ink::Warn, "?"),
+            brief(&data["work"]["human"]["request"]["notification"], 200)
+        ));
         self.ask(call, &data["work"]["human"]["request"]).await
     }
 
@@ -159,12 +165,8 @@ fn between(began: &str, ended: &str) -> Option<f64> {
 /// The last lines about an execution: how it ended, and what it made.
 pub(super) fn result(out: Out, execution: &Value) -> String {
     let status = text_of(execution, "status");
-    let mut lines = vec![format!(
-        "{} {} {}",
-        out.ink(Ink::Strong, "execution"),
-        text_of(execution, "id"),
-        out.status(&status)
-    )];
+    let mut lines =
+        vec![format!("{} {} {}", out.ink(Ink::Strong, "execution"), text_of(execution, "id"), out.status(&status))];
     let mut row = |name: &str, words: String| lines.push(format!("  {name:<9} {words}"));
     if let Some(seconds) = execution["duration_seconds"].as_f64() {
         row("took", took(seconds));
@@ -175,7 +177,10 @@ pub(super) fn result(out: Out, execution: &Value) -> String {
     }
     if !execution["error"].is_null() {
         let at = text_of(&execution["error"], "path");
-        row("failed", format!("{} {}", failure(&execution["error"]), if at.is_empty() { at } else { format!("(at {at})") }));
+        row(
+            "failed",
+            format!("{} {}", failure(&execution["error"]), if at.is_empty() { at } else { format!("(at {at})") }),
+        );
     }
     if !execution["output"].is_null() {
         row("output", super::out::clean(&format!("{:#}", execution["output"])).replace('\n', "\n            "));

@@ -96,9 +96,9 @@ async fn watched(client: &Client, id: &str, out: Out, asked: &Asked) -> anyhow::
         execution = progress::follow(client, id, out, asked) => return execution,
         stopped = serve::stop_signal() => stopped?,
     }
-    let cancel = client.post(&format!("/api/executions/{}/cancel", segment(id)), json!({ "reason": "interrupted" }));
+    let path = format!("/api/executions/{}/cancel", segment(id));
     // It may have ended meanwhile; how it stands is read in any case.
-    drop(cancel.await);
+    drop(client.post(&path, json!({ "reason": "interrupted" })).await);
     Ok(client.get(&format!("/api/executions/{}", segment(id))).await?)
 }
 

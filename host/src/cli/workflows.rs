@@ -16,9 +16,7 @@ use super::{
     out::{Ink, Out, brief, text_of},
     progress::{self, Asked},
 };
-use crate::{
-    client::{Client, ClientError, segment},
-};
+use crate::client::{Client, ClientError, segment};
 
 /// Workflows.
 #[derive(Debug, Subcommand)]

@@ -18,9 +18,7 @@ use super::{
     bindings::{exports::weir::plugin::plugin, weir::plugin::types},
     catalog::{LoadError, Ready, is_digest},
     imports::{CallContext, CallState, log::locked},
-    limits::{
-        FUEL_DEFAULT, FUEL_MAX, HOSTCALL_BYTES_MAX, MEMORY_BYTES_DEFAULT, MEMORY_BYTES_MAX, OWN_HANDLES_MAX,
-    },
+    limits::{FUEL_DEFAULT, FUEL_MAX, HOSTCALL_BYTES_MAX, MEMORY_BYTES_DEFAULT, MEMORY_BYTES_MAX, OWN_HANDLES_MAX},
     outcome::{DeadlinePassed, Phase, accepted, failure, timed_out},
 };
 

@@ -98,7 +98,8 @@ impl Compiler {
             }
             Ok::<_, io::Error>((child.wait().await?, text))
         };
-        let (status, text) = timeout(self.limits.wall, watched).await.map_err(|_| CompileError::Limit(self.limits))??;
+        let (status, text) =
+            timeout(self.limits.wall, watched).await.map_err(|_| CompileError::Limit(self.limits))??;
         self.judged(status, &String::from_utf8_lossy(&text))
     }
 

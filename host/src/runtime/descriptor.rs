@@ -313,10 +313,16 @@ mod tests {
             { "name": "a", "input_schema": {} , "output_schema": {}, "idempotent": "yes", "limits": { "fuel": 0 } },
         ], "agents": [{ "name": "b", "input_schema": {}, "output_schema": {}, "tools": ["not a tool"] }, 7] });
         let problems = check(&bad).unwrap_err().join("\n");
-        for place in
-            ["name: must", "version:", "tools/0/output_schema:", "tools/1/idempotent:", "tools/1/limits/fuel:",
-             "agents/0/tools/0:", "agents/1:", "offered twice"]
-        {
+        for place in [
+            "name: must",
+            "version:",
+            "tools/0/output_schema:",
+            "tools/1/idempotent:",
+            "tools/1/limits/fuel:",
+            "agents/0/tools/0:",
+            "agents/1:",
+            "offered twice",
+        ] {
             assert!(problems.contains(place), "{place} is not in:\n{problems}");
         }
     }

@@ -363,7 +363,8 @@ const OFFERED: [(&str, &str, &[&str]); 6] = [
 
 /// What of a component's interface is not of our world.
 fn misfits(interface: &Interface) -> Vec<String> {
-    let offered: HashMap<_, _> = OFFERED.iter().map(|(package, version, names)| (*package, (*version, *names))).collect();
+    let offered: HashMap<_, _> =
+        OFFERED.iter().map(|(package, version, names)| (*package, (*version, *names))).collect();
     let mut problems: Vec<String> = interface
         .imports
         .iter()
@@ -371,7 +372,8 @@ fn misfits(interface: &Interface) -> Vec<String> {
         .map(|import| format!("import `{import}` is not offered to plugins"))
         .collect();
     if !interface.exports.iter().any(|name| is_version(name, "weir:plugin/plugin", "0.1.")) {
-        problems.push(format!("export `weir:plugin/plugin@0.1.x` is missing; exported: {}", listed(&interface.exports)));
+        problems
+            .push(format!("export `weir:plugin/plugin@0.1.x` is missing; exported: {}", listed(&interface.exports)));
     }
     problems
 }
@@ -383,9 +385,9 @@ fn listed(names: &[String]) -> String {
 fn is_offered(import: &str, offered: &HashMap<&str, (&str, &[&str])>) -> bool {
     let Some((path, version)) = import.split_once('@') else { return false };
     let Some((package, name)) = path.split_once('/') else { return false };
-    offered.get(package).is_some_and(|(wanted, names)| {
-        version.starts_with(wanted) && (names.is_empty() || names.contains(&name))
-    })
+    offered
+        .get(package)
+        .is_some_and(|(wanted, names)| version.starts_with(wanted) && (names.is_empty() || names.contains(&name)))
 }
 
 fn is_version(name: &str, path: &str, version: &str) -> bool {

@@ -40,7 +40,8 @@ pub(super) fn accepted(answer: Result<String, types::Failure>) -> Result<Json, F
     if text.len() > OUTPUT_BYTES_MAX {
         return Err(too_large(&format!("{} bytes", text.len())));
     }
-    Json::parse(text).map_err(|error| Failure::new(FailureCode::InvalidOutput, format!("the plugin's answer is {error}")))
+    Json::parse(text)
+        .map_err(|error| Failure::new(FailureCode::InvalidOutput, format!("the plugin's answer is {error}")))
 }
 
 /// A failure that the plugin answered.
@@ -60,8 +61,11 @@ fn told(failure: types::Failure) -> Failure {
 }
 
 fn too_large(size: &str) -> Failure {
-    Failure::new(FailureCode::OutputTooLarge, format!("the plugin answered {size}; the limit is {OUTPUT_BYTES_MAX} bytes"))
-        .with_details(json!({ "limit_bytes": OUTPUT_BYTES_MAX }))
+    Failure::new(
+        FailureCode::OutputTooLarge,
+        format!("the plugin answered {size}; the limit is {OUTPUT_BYTES_MAX} bytes"),
+    )
+    .with_details(json!({ "limit_bytes": OUTPUT_BYTES_MAX }))
 }
 
 /// The failure that stands for an error of the runtime. `last_words` is what the plugin wrote to standard error.

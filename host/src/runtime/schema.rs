@@ -27,9 +27,7 @@ pub fn build(schema: &Value) -> Result<Validator, String> {
     check(schema)?;
     jsonschema::options()
         .with_draft(Draft::Draft202012)
-        .with_pattern_options(
-            PatternOptions::regex().size_limit(PATTERN_BYTES_MAX).dfa_size_limit(PATTERN_BYTES_MAX),
-        )
+        .with_pattern_options(PatternOptions::regex().size_limit(PATTERN_BYTES_MAX).dfa_size_limit(PATTERN_BYTES_MAX))
         .build(schema)
         .map_err(|error| format!("not a JSON Schema: {error} at `{}`", error.instance_path()))
 }
