@@ -320,6 +320,12 @@ impl Driver {
         }
     }
 
+    /// What runs the plugins.
+    #[must_use]
+    pub fn runtime(&self) -> &Runtime {
+        &self.inner.runtime
+    }
+
     /// How many executions are in memory.
     #[must_use]
     pub fn in_memory(&self) -> usize {

@@ -1,3 +1,5 @@
 //! Tests of the host, one binary.
 
+mod driver;
 mod runtime;
+mod store;

@@ -2,5 +2,5 @@
 
 mod abuse;
 mod guests;
-mod support;
+pub(crate) mod support;
 mod upload;

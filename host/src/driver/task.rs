@@ -63,6 +63,8 @@ pub(super) struct Task {
     flight: Flight,
     /// Decided and applied, not yet handed to the store.
     pending: Vec<Record>,
+    /// The number of the last event on disk.
+    stored: Seq,
     /// With the store.
     appending: Option<(Arc<Vec<Record>>, Appending)>,
     replies: Vec<Reply>,
@@ -91,6 +93,7 @@ impl Task {
             started_at: store::now(),
             flight: Flight::default(),
             pending: Vec::new(),
+            stored: 0,
             appending: None,
             replies: Vec::new(),
             ended: None,
@@ -121,6 +124,7 @@ impl Task {
     /// An execution that was loaded from its log; it is registered already.
     pub(super) fn resume(&mut self, sender: mpsc::Sender<News>, receiver: mpsc::Receiver<News>) {
         (self.sender, self.receiver) = (sender, receiver);
+        self.stored = self.execution.seq();
         let records = self.execution.step(Input::Recovered, store::now());
         self.pending.extend(records);
     }
@@ -247,13 +251,10 @@ impl Task {
     }
 
     fn on_cancel(&mut self, cancelled_by: String, reason: Option<String>, reply: oneshot::Sender<Result<(), Status>>) {
-        if self.execution.has_ended() {
-            let _ = reply.send(Err(self.execution.status()));
-            return;
-        }
+        let too_late = self.execution.has_ended();
         self.feed(Input::Cancel { cancelled_by, reason });
         let status = self.execution.status();
-        let done = if status == Status::Cancelled { Ok(()) } else { Err(status) };
+        let done = if status == Status::Cancelled && !too_late { Ok(()) } else { Err(status) };
         self.reply_when_stored(move |result| {
             if result.is_ok() {
                 let _ = reply.send(done);
@@ -281,6 +282,9 @@ impl Task {
     }
 
     fn reply_when_stored(&mut self, send: impl FnOnce(Result<(), StoreError>) + Send + 'static) {
+        if self.stored >= self.execution.seq() {
+            return send(Ok(()));
+        }
         self.replies.push(Reply { seq: self.execution.seq(), send: Box::new(send) });
     }
 
@@ -304,7 +308,8 @@ impl Task {
 
     fn on_appended(&mut self, (records, result): (Arc<Vec<Record>>, Result<(), StoreError>)) -> Result<(), StoreError> {
         result?;
-        let stored = records.last().map_or(0, |record| record.seq);
+        self.stored = records.last().map_or(self.stored, |record| record.seq);
+        let stored = self.stored;
         self.inner.publish(&self.id, &records);
         let (due, rest) = std::mem::take(&mut self.replies).into_iter().partition(|reply| reply.seq <= stored);
         self.replies = rest;

@@ -115,7 +115,7 @@ impl Catalog {
     }
 
     async fn load_now(&self, digest: &str) -> Result<Arc<Ready>, LoadError> {
-        if let Some(component) = self.from_cache(digest).await? {
+        if let Some(component) = self.cached(digest).await? {
             return self.keep(digest, &component);
         }
         let path = self.components.join(format!("{digest}.wasm"));
@@ -132,7 +132,7 @@ impl Catalog {
         if let Some(ready) = self.loaded(digest) {
             return Ok(Some(ready));
         }
-        let component = self.from_cache(digest).await?;
+        let component = self.cached(digest).await?;
         component.map(|component| self.keep(digest, &component)).transpose()
     }
 
@@ -142,11 +142,11 @@ impl Catalog {
     /// When it cannot be compiled within the limits, or does not fit our world.
     pub(super) async fn compile(&self, digest: &str, bytes: &[u8]) -> Result<Arc<Ready>, LoadError> {
         self.compiler.compile(bytes, &self.cache.path(digest)).await?;
-        let component = self.from_cache(digest).await?.ok_or(LoadError::Unloadable)?;
+        let component = self.cached(digest).await?.ok_or(LoadError::Unloadable)?;
         self.keep(digest, &component)
     }
 
-    async fn from_cache(&self, digest: &str) -> Result<Option<Component>, LoadError> {
+    async fn cached(&self, digest: &str) -> Result<Option<Component>, LoadError> {
         let (engine, cache, digest) = (self.engine.clone(), Arc::clone(&self.cache), digest.to_owned());
         spawn_blocking(move || cache.load(&engine, &digest)).await.map_err(|_| LoadError::Stopping)
     }

@@ -235,9 +235,9 @@ impl Reader {
         let list = self.list(object, key, "", OFFERS_MAX);
         let mut offers = Vec::with_capacity(list.len());
         for (at, value) in list.iter().enumerate() {
-            match value {
-                Value::Object(offer) => offers.push(self.offer(offer, &format!("{key}/{at}/"))),
-                _ => self.problem(&format!("{key}/{at}"), "must be an object"),
+            match value.as_object() {
+                Some(offer) => offers.push(self.offer(offer, &format!("{key}/{at}/"))),
+                None => self.problem(&format!("{key}/{at}"), "must be an object"),
             }
         }
         offers

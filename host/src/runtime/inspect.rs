@@ -134,6 +134,7 @@ impl Walk {
         Ok(walk.interface)
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the parser knows more sections than are counted")]
     fn step(&mut self, payload: Payload<'_>) -> Step {
         match payload {
             Payload::Version { encoding, .. } => self.open(encoding),

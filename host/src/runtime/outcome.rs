@@ -103,6 +103,7 @@ pub(super) fn timed_out() -> Failure {
     Failure::new(FailureCode::Timeout, "the call took longer than it may")
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "all other traps are one failure")]
 fn trapped(error: &wasmtime::Error, last_words: Option<String>) -> Option<Failure> {
     if let Some(exit) = error.downcast_ref::<I32Exit>() {
         let message = format!("the plugin ended itself with exit status {}: a plugin must answer", exit.0);

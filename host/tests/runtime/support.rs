@@ -113,7 +113,7 @@ pub(crate) async fn run(name: &str, input: &str) -> CallOutcome {
 
 /// The failure that a call must end with.
 pub(crate) fn failed(outcome: CallOutcome, code: FailureCode) -> Failure {
-    let failure = outcome.result.expect_err("the guest was expected to fail");
+    let Err(failure) = outcome.result else { panic!("the guest was expected to fail with {code:?}") };
     assert_eq!(failure.code, code, "{}", failure.message);
     failure
 }

@@ -1,4 +1,4 @@
-//! Calls tools through the host: as often as its input says.
+//! Calls tools through the host: as often as the number in its input says.
 
 use weir_guests::{Call, Failure, tools};
 
@@ -6,7 +6,8 @@ fn run(call: Call) -> Result<String, Failure> {
     if call.input == "\"list\"" {
         return Ok(tools::list());
     }
-    let count: u32 = call.input.parse().map_err(|_| Failure::InvalidInput("not a number".to_owned()))?;
+    let digits: String = call.input.chars().filter(char::is_ascii_digit).collect();
+    let count: u32 = digits.parse().map_err(|_| Failure::InvalidInput("not a number".to_owned()))?;
     let mut answers = Vec::new();
     for n in 0..count {
         answers.push(tools::call("echo.run", &n.to_string())?);

@@ -14,9 +14,7 @@ fn run(_: Call) -> Result<String, Failure> {
     let written = fs::write("/tmp/weir-h15", "x").is_ok() || fs::write("weir-h15", "x").is_ok();
     let clock = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let environment = std::env::vars().count();
-    Ok(format!(
-        r#"{{"stdin":{read},"files":{files},"written":{written},"clock":{clock},"environment":{environment}}}"#
-    ))
+    Ok(format!(r#"{{"stdin":{read},"files":{files},"written":{written},"clock":{clock},"environment":{environment}}}"#))
 }
 
 weir_guests::guest!("h15_reach", run);

@@ -8,8 +8,13 @@ fn run(call: Call) -> Result<String, Failure> {
         "huge" => format!("\"{}\"", "x".repeat(40 << 20)),
         "deep" => "[".repeat(10_000) + &"]".repeat(10_000),
         "keys" => {
-            let keys: Vec<String> = (0..100_000).map(|n| format!("\"{n}\":1")).collect();
-            format!("{{{}}}", keys.join(","))
+            let mut text = String::with_capacity(16 << 20);
+            for n in 0..1_000_000 {
+                text.push_str(if n == 0 { "{\"" } else { ",\"" });
+                text.push_str(&n.to_string());
+                text.push_str("\":1");
+            }
+            text + "}"
         }
         _ => "null".to_owned(),
     })

@@ -5,7 +5,6 @@
 
 /// Generated from the plugin interface.
 #[expect(missing_docs, reason = "generated")]
-#[expect(clippy::allow_attributes, reason = "generated")]
 pub mod bindings {
     wit_bindgen::generate!({
         path: "../../wit/0.1",
@@ -18,7 +17,6 @@ pub mod bindings {
 
 /// The parts of WASI that these programs use without the standard library.
 #[expect(missing_docs, reason = "generated")]
-#[expect(clippy::allow_attributes, reason = "generated")]
 pub mod wasi {
     wit_bindgen::generate!({
         inline: "
@@ -68,10 +66,7 @@ pub use bindings::{
     weir::plugin::{context, log, tools, types::Failure},
 };
 
-pub use wasi::wasi::{
-    clocks::monotonic_clock::subscribe_duration,
-    random::random::get_random_bytes as random_bytes,
-};
+pub use wasi::wasi::{clocks::monotonic_clock::subscribe_duration, random::random::get_random_bytes as random_bytes};
 
 /// A descriptor with one tool and one agent that take and answer anything.
 #[must_use]
@@ -98,7 +93,7 @@ macro_rules! guest {
             }
         }
         const _: () = {
-            $crate::bindings::export!(Program with_types_in $crate::bindings);
+    $crate::bindings::export!(Program with_types_in $crate::bindings);
         };
     };
 }

@@ -73,6 +73,7 @@ impl Work<'_, '_, '_> {
         place: &Place,
     ) -> Option<Invocation> {
         let target = self.target(name, true, &place.at("agent"));
+        self.listed_tools(config, &place.at("agent_config").at("tools"));
         let is_input = prompt.as_object().is_some_and(|prompt| !prompt.contains_key("$path"));
         let wrapper = if is_input { "" } else { "/prompt" };
         read_template(prompt, at, self.diagnostics)?;
@@ -80,6 +81,21 @@ impl Work<'_, '_, '_> {
         let (target, input) = (target?, Template::compile(&input).ok()?);
         self.check_arguments(&target, &input, at, wrapper);
         Some(Invocation { name: name.to_owned(), input, config: Value::Object(config.clone()) })
+    }
+
+    /// Resolves the tools that the step gives its agent, so that the execution is pinned to them, too.
+    fn listed_tools(&mut self, config: &Map<String, Value>, place: &Place) {
+        for (index, tool) in config.get("tools").and_then(Value::as_array).into_iter().flatten().enumerate() {
+            let place = place.at(&index.to_string());
+            match tool {
+                Value::String(name) => _ = self.target(name, false, &place),
+                other => self.diagnostics.error(
+                    &place,
+                    DiagnosticCode::InvalidType,
+                    format!("expected the name of a tool, found {other}"),
+                ),
+            }
+        }
     }
 
     fn target(&mut self, name: &str, agent: bool, place: &Place) -> Option<Target> {

@@ -8,7 +8,7 @@ use std::{
 use super::state::{Visit, VisitWork};
 use crate::{
     failure::{Failure, FailureCode},
-    graph::{Graph, Kind, StepIx},
+    graph::{BlockIx, Graph, Kind, StepIx},
     id::ScopeId,
     json::Json,
 };
@@ -115,7 +115,7 @@ impl Visit {
                     (Some((_, failure)), None) => Plan::Fail(failure.clone()),
                     (Some((_, failure)), Some(_)) if *fail_fast => Plan::Fail(failure.clone()),
                     (_, Some(window)) => window,
-                    (None, None) => parallel_output(graph, &children.results),
+                    (None, None) => parallel_output(graph, branches, &children.results),
                 }
             }
             (VisitWork::Loop { count, children, .. }, Kind::Loop { max_concurrency, fail, .. }) => {
@@ -147,13 +147,16 @@ impl Visit {
     }
 }
 
-fn parallel_output(graph: &Graph, results: &BTreeMap<StepIx, Json>) -> Plan {
-    let bytes: usize = results.values().map(|output| output.text().len()).sum();
+/// The outputs of the branches' own steps. What a parallel step inside a branch made visible is in that step's output
+/// already; to write it beside it too would double the text with every level.
+fn parallel_output(graph: &Graph, branches: &[BlockIx], results: &BTreeMap<StepIx, Json>) -> Plan {
+    let own = results.iter().filter(|(step, _)| branches.contains(&graph.steps[**step].block));
+    let bytes: usize = own.clone().map(|(_, output)| output.text().len()).sum();
     if bytes > RESULT_BYTES_MAX {
         return Plan::Fail(too_large());
     }
     let mut text = String::from("{");
-    for (step, output) in results {
+    for (step, output) in own {
         member(&mut text, graph.id(*step), output);
     }
     text.push('}');

@@ -279,7 +279,7 @@ impl Decide<'_> {
         let Some(root) = self.execution.state.scopes.get(&ScopeId::ROOT) else { return };
         let output = match &graph.output {
             Some(template) => self.resolve(ScopeId::ROOT, template).map(Json::from),
-            None => Ok(root.last.and_then(|step| root.outputs.get(&step)).cloned().unwrap_or_else(Json::null)),
+            None => Ok(root.last.clone().unwrap_or_else(Json::null)),
         };
         let skipped = self.never_reached(root);
         match output {

@@ -61,7 +61,9 @@ impl State {
             Event::Reserved { call, n, amounts } => self.reserved(*call, *n, *amounts),
             Event::Settled { call, n, used } => self.settled(*call, *n, *used),
             Event::Paused { call, holder, exceeded, .. } => {
-                self.pause = Some(Pause { exceeded: exceeded.clone(), holder: *holder, call: *call });
+                // Calls that run on during a pause may meet a limit too: they wait for the end of the first pause.
+                let pause = Pause { exceeded: exceeded.clone(), holder: *holder, parked: [].into() };
+                self.pause.get_or_insert(pause).parked.extend(*call);
                 call.map_or(Ok(()), |call| self.park(call, true))
             }
             Event::Resumed { limits, .. } => self.resumed(limits),
@@ -165,19 +167,18 @@ impl State {
     }
 
     fn resumed(&mut self, limits: &Limits) -> Applied {
-        let pause = self.pause.take().ok_or("resumes what was not paused")?;
+        let pause = self.pause.as_ref().ok_or("resumes what was not paused")?;
         match pause.holder {
             None => self.limits = limits.clone(),
-            Some(holder) => {
-                if let Some(visit) = self.visits.get_mut(&holder) {
-                    visit.limits = limits.clone();
-                }
-            }
+            Some(holder) => self.visit(holder)?.limits = limits.clone(),
         }
-        match pause.call {
-            Some(call) if self.visits.contains_key(&call) => self.park(call, false),
-            _ => Ok(()),
-        }
+        self.end_pause()
+    }
+
+    /// Lets everything go on. What still meets a limit pauses again.
+    fn end_pause(&mut self) -> Applied {
+        let pause = self.pause.take();
+        pause.into_iter().flat_map(|pause| pause.parked).try_for_each(|call| self.park(call, false))
     }
 
     fn scope_opened(&mut self, graph: &Graph, call: CallId, index: u32, id: ScopeId) -> Applied {
@@ -256,7 +257,8 @@ impl State {
             VisitWork::Call { .. } | VisitWork::Condition | VisitWork::Human { .. } | VisitWork::Nothing => {}
         }
         self.note_ready(graph, call);
-        Ok(())
+        // What met the limit may have been in there.
+        self.end_pause()
     }
 
     /// Takes a scope away from its parent.
@@ -286,12 +288,12 @@ impl State {
         };
         let scope = self.scopes.get_mut(&visit.scope).ok_or_else(|| no_scope(visit.scope))?;
         scope.cursor = cursor;
+        if done {
+            scope.last.clone_from(&output);
+        }
         match output {
             Some(output) => _ = scope.outputs.insert(visit.step, output),
             None => _ = scope.outputs.remove(&visit.step),
-        }
-        if done {
-            scope.last = Some(visit.step);
         }
         if let (true, VisitWork::Parallel(children)) = (done, visit.work) {
             scope.outputs.extend(children.results);
@@ -315,8 +317,12 @@ impl State {
         }
     }
 
-    /// Takes a visit away. What it was promised and did not settle is written off as spent.
+    /// Takes a visit away. What it was promised and did not settle is written off as spent. A pause that was about it
+    /// is over.
     fn close(&mut self, call: CallId) -> Result<Visit, String> {
+        if self.pause.as_ref().is_some_and(|pause| pause.holder == Some(call) || pause.parked.contains(&call)) {
+            self.end_pause()?;
+        }
         let visit = self.visits.remove(&call).ok_or_else(|| no_call(call))?;
         self.ready_visits.remove(&call);
         let open = visit.promises.values().flatten().fold(Amounts::NONE, |sum, promised| sum.plus(promised));

@@ -65,8 +65,8 @@ pub(super) struct Scope {
     pub(super) outputs: BTreeMap<StepIx, Json>,
     /// How often each step was reached.
     pub(super) visited: BTreeMap<StepIx, u32>,
-    /// The step of this block that completed last.
-    pub(super) last: Option<StepIx>,
+    /// What the step of this block that completed last made.
+    pub(super) last: Option<Json>,
     /// What the paths of its steps begin with: empty, or ending in a dot.
     pub(super) prefix: Arc<str>,
     /// What a loop adds to the scope.
@@ -148,8 +148,10 @@ pub(super) enum VisitWork {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Pause {
     pub(super) exceeded: Exceeded,
+    /// The visit whose limit it is; `None`: the execution's.
     pub(super) holder: Option<CallId>,
-    pub(super) call: Option<CallId>,
+    /// The calls that were given up until it is over.
+    pub(super) parked: BTreeSet<CallId>,
 }
 
 /// How it ended.

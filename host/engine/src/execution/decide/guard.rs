@@ -7,7 +7,6 @@ use serde_json::json;
 use super::Decide;
 use crate::{
     event::{Event, Report, StepType},
-    execution::state::VisitWork,
     failure::{Failure, FailureCode},
     graph::Step,
     id::{CallId, ScopeId},
@@ -51,7 +50,7 @@ impl Decide<'_> {
     pub(super) fn on_reserve(&mut self, call: CallId, n: u32, amounts: Amounts) {
         let graph = self.execution.graph.clone();
         let Some(visit) = self.execution.state.visits.get(&call) else { return };
-        if !matches!(visit.work, VisitWork::Call { parked: false, .. }) || visit.promises.contains_key(&n) {
+        if !visit.runs_plugin() || visit.promises.contains_key(&n) {
             return;
         }
         let (scope, step, path) = (visit.scope, graph.id(visit.step).clone(), visit.path.clone());
@@ -71,11 +70,9 @@ impl Decide<'_> {
     pub(super) fn on_resume(&mut self, raise: &Limits, decided_by: String) {
         let state = &self.execution.state;
         let Some(pause) = &state.pause else { return };
-        let held = match pause.holder {
-            None => Some(&state.limits),
-            Some(holder) => state.visits.get(&holder).map(|visit| &visit.limits),
-        };
-        let limits = held.map_or_else(Limits::default, |held| held.raised_to(raise));
+        let held =
+            pause.holder.and_then(|holder| state.visits.get(&holder)).map_or(&state.limits, |visit| &visit.limits);
+        let limits = held.raised_to(raise);
         self.emit(Event::Resumed { limits, decided_by });
     }
 
