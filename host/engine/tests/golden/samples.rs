@@ -10,9 +10,12 @@ use weir_engine::{
 
 use crate::support::{plan::Plan, world::World};
 
+/// Name, definition, input, and what happens.
+type Script = (&'static str, Value, Value, fn(&mut World));
+
 /// Name, definition, and the execution as it stands at the end of the script.
 pub(super) fn samples() -> Vec<(&'static str, Value, World)> {
-    let scripts: [(&'static str, Value, Value, fn(&mut World)); 8] = [
+    let scripts: [Script; 8] = [
         ("chain", chain(), json!({ "text": "héllo \u{1F980} \"quoted\"" }), run_chain),
         ("approval", approval(), json!({ "items": ["first", "second"] }), run_approval),
         ("fan_out", fan_out(), json!({ "items": [1, 2, 3], "limit": 2.50 }), run_fan_out),
