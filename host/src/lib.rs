@@ -1,1 +1,15 @@
-//! Being written.
+//! Runs workflows whose tools and agents are sandboxed WebAssembly components.
+//!
+//! [`Host::start`] is the only way to a running host, for the program and for tests alike.
+
+pub mod cli;
+pub mod client;
+pub mod config;
+pub mod driver;
+mod host;
+pub mod runtime;
+pub mod schema;
+pub mod server;
+pub mod store;
+
+pub use host::{Host, Running, StartHostError};

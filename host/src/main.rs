@@ -1,2 +1,7 @@
-//! Being written.
-fn main() {}
+//! The program `weir`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    weir_host::cli::main()
+}

@@ -1,1 +1,5 @@
-//! Being written.
+//! Tests of the host, one binary.
+
+mod driver;
+mod runtime;
+mod store;

@@ -1,1 +1,99 @@
-//! Being written.
+//! What the guest programs share: the bindings of the plugin interface, and a descriptor that is sound.
+//!
+//! Each program is one file in `examples/`, built as a component for `wasm32-wasip2`, and has a test of the same name
+//! in the host's tests, which do not compile without it.
+
+/// Generated from the plugin interface.
+#[expect(missing_docs, reason = "generated")]
+pub mod bindings {
+    wit_bindgen::generate!({
+        path: "../../wit/0.1",
+        world: "agent",
+        pub_export_macro: true,
+        export_macro_name: "export",
+        default_bindings_module: "weir_guests::bindings",
+    });
+}
+
+/// The parts of WASI that these programs use without the standard library.
+#[expect(missing_docs, reason = "generated")]
+pub mod wasi {
+    wit_bindgen::generate!({
+        inline: "
+            package weir:guests;
+
+            world raw {
+                import wasi:clocks/monotonic-clock@0.2.6;
+                import wasi:random/random@0.2.6;
+            }
+
+            package wasi:io@0.2.6 {
+                interface poll {
+                    resource pollable {
+                        ready: func() -> bool;
+                        block: func();
+                    }
+                    poll: func(in: list<borrow<pollable>>) -> list<u32>;
+                }
+            }
+
+            package wasi:clocks@0.2.6 {
+                interface monotonic-clock {
+                    use wasi:io/poll@0.2.6.{pollable};
+                    type instant = u64;
+                    type duration = u64;
+                    now: func() -> instant;
+                    resolution: func() -> duration;
+                    subscribe-instant: func(when: instant) -> pollable;
+                    subscribe-duration: func(when: duration) -> pollable;
+                }
+            }
+
+            package wasi:random@0.2.6 {
+                interface random {
+                    get-random-bytes: func(len: u64) -> list<u8>;
+                    get-random-u64: func() -> u64;
+                }
+            }
+        ",
+        world: "raw",
+        generate_all,
+    });
+}
+
+pub use bindings::{
+    exports::weir::plugin::plugin::{Call, Guest},
+    weir::plugin::{context, log, tools, types::Failure},
+};
+
+pub use wasi::wasi::{clocks::monotonic_clock::subscribe_duration, random::random::get_random_bytes as random_bytes};
+
+/// A descriptor with one tool and one agent that take and answer anything.
+#[must_use]
+pub fn descriptor(name: &str) -> String {
+    format!(
+        r#"{{"name":"{name}","version":"0.1.0","title":"{name}","description":"a guest program of the tests",
+        "tools":[{{"name":"run","title":"run","description":"runs","input_schema":{{}},"output_schema":{{}}}}],
+        "agents":[{{"name":"act","title":"act","description":"acts","input_schema":{{}},"output_schema":{{}},
+        "tools":["{name}.run"]}}],"asks":{{}}}}"#
+    )
+}
+
+/// Makes a component of a function `fn(Call) -> Result<String, Failure>`.
+#[macro_export]
+macro_rules! guest {
+    ($name:literal, $run:path) => {
+        struct Program;
+        impl $crate::Guest for Program {
+            fn describe() -> String {
+                $crate::descriptor($name)
+            }
+            fn run(call: $crate::Call) -> Result<String, $crate::Failure> {
+                $run(call)
+            }
+        }
+        const _: () = {
+    $crate::bindings::export!(Program with_types_in $crate::bindings);
+        };
+    };
+}

@@ -6,12 +6,19 @@ use serde_json::{Map, Value};
 
 use crate::{
     condition::{Condition, read_reference, read_template},
-    definition::{DiagnosticCode, HumanOptionDefinition, StepKind, diagnostic::Diagnostics, diagnostic::Place},
+    definition::{
+        DiagnosticCode, HumanOptionDefinition, StepKind,
+        diagnostic::{Diagnostics, Place},
+        fields::{too_many, wrong_type},
+    },
     graph::{FAN_OUT_MAX, Human, HumanOption, Invocation, Kind, StepIx, Target},
     reference::Template,
 };
 
 use super::{jumps::Jumps, layout::Layout, names::Names};
+
+/// The most tools that one step may give its agent.
+const AGENT_TOOLS_MAX: usize = 64;
 
 /// What is needed to compile one step.
 pub(super) struct Work<'w, 'd, 'c> {
@@ -73,6 +80,7 @@ impl Work<'_, '_, '_> {
         place: &Place,
     ) -> Option<Invocation> {
         let target = self.target(name, true, &place.at("agent"));
+        self.listed_tools(config, &place.at("agent_config").at("tools"));
         let is_input = prompt.as_object().is_some_and(|prompt| !prompt.contains_key("$path"));
         let wrapper = if is_input { "" } else { "/prompt" };
         read_template(prompt, at, self.diagnostics)?;
@@ -80,6 +88,21 @@ impl Work<'_, '_, '_> {
         let (target, input) = (target?, Template::compile(&input).ok()?);
         self.check_arguments(&target, &input, at, wrapper);
         Some(Invocation { name: name.to_owned(), input, config: Value::Object(config.clone()) })
+    }
+
+    /// Resolves the tools that the step gives its agent, so that the execution is pinned to them, too.
+    fn listed_tools(&mut self, config: &Map<String, Value>, place: &Place) {
+        let Some(tools) = config.get("tools").and_then(Value::as_array) else { return };
+        if tools.len() > AGENT_TOOLS_MAX {
+            too_many(self.diagnostics, place, "tools", AGENT_TOOLS_MAX);
+        }
+        for (index, tool) in tools.iter().take(AGENT_TOOLS_MAX).enumerate() {
+            let place = place.at(index);
+            match tool.as_str() {
+                Some(name) => _ = self.target(name, false, &place),
+                None => wrong_type(self.diagnostics, &place, "the name of a tool", tool),
+            }
+        }
     }
 
     fn target(&mut self, name: &str, agent: bool, place: &Place) -> Option<Target> {

@@ -1,0 +1,55 @@
+# Everything that is done with this project, each by one word. Nothing has to be installed first but rustup's cargo, a
+# C compiler and make.
+PLUGINS = -p weir-plugin-text -p weir-plugin-data -p weir-plugin-triage
+WASM = cargo build --locked --profile plugin --target wasm32-wasip2
+RUN_ARGS ?=
+
+.PHONY: run test check bench plugins guests setup fmt sim fuzz openapi deny
+
+## Builds everything, starts the host on ./data, installs the bundled plugins and example workflows, runs one.
+run: plugins
+	cargo run --locked --release -p weir-host -- demo --data data --plugins target/wasm32-wasip2/plugin --workflows tests/workflows $(RUN_ARGS)
+
+## Every test: the engine's simulation, the store, the runtime with hostile guests, the API, a real host killed with -9.
+test: plugins guests
+	cargo build --locked -p weir-host
+	cargo test --locked --workspace
+
+## What has to hold before a commit: formatting, lints, documentation, licences.
+check: setup
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items --quiet
+	$(MAKE) --no-print-directory deny
+
+## Measures a real host over HTTP beside the limits of this machine; writes target/bench.json.
+bench: plugins guests
+	cargo build --locked --release -p weir-host -p weir-bench
+	cargo run --locked --release -p weir-bench -- $(BENCH_ARGS)
+
+## The bundled plugins as WebAssembly components, in target/wasm32-wasip2/plugin.
+plugins: setup
+	$(WASM) $(PLUGINS)
+
+## The programs that misbehave, for the tests.
+guests: setup
+	$(WASM) -p weir-guests --examples
+
+## The compiler's target for components.
+setup:
+	@rustup target list --installed | grep -q '^wasm32-wasip2$$' || rustup target add wasm32-wasip2
+
+fmt:
+	cargo fmt --all
+
+## A million random executions instead of the twenty thousand of `make test`.
+sim:
+	WEIR_SIM_SEEDS=1000000 cargo test --locked --release -p weir-engine simulation
+
+## Rewrites host/openapi.json from the code.
+openapi:
+	cargo run --locked -p weir-host -- openapi > host/openapi.json
+
+## Licences, bans and sources; needs cargo-deny, and says so where it is missing.
+deny:
+	@if cargo deny --version >/dev/null 2>&1; then cargo deny check bans licenses sources; else echo "cargo-deny is not installed: licences not checked (cargo install --locked cargo-deny)"; fi

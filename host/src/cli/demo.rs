@@ -1,0 +1,171 @@
+//! `weir demo`: a host with plugins and example workflows, one of them run on the input that lies beside it; then it
+//! keeps serving.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context as _;
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::{
+    Globals, Outcome, file,
+    out::{Ink, Out},
+    plugins,
+    progress::{self, Asked},
+    serve, workflows,
+};
+use crate::{
+    Running,
+    client::{Client, segment},
+    config::Config,
+};
+
+/// What ends the name of a file that holds a workflow's input.
+const INPUT_ENDING: &str = ".input.json";
+
+/// Start a host with plugins and example workflows, and run one.
+#[derive(Debug, Args)]
+pub(super) struct Demo {
+    /// The directory of the components to install.
+    #[arg(long, value_name = "DIR")]
+    plugins: PathBuf,
+    /// The directory of the workflows to save. The input of NAME.json lies in NAME.input.json.
+    #[arg(long, value_name = "DIR")]
+    workflows: PathBuf,
+    /// The workflow to run, by its file's name without ending; by default the first that has an input.
+    #[arg(long, value_name = "NAME")]
+    execute: Option<String>,
+    /// The address to listen on; port 0 picks a free one. Default: 127.0.0.1:8787.
+    #[arg(long, env = "WEIR_LISTEN", value_name = "ADDR:PORT", hide_env_values = true)]
+    listen: Option<SocketAddr>,
+    /// Answer every human step with this option.
+    #[arg(long, value_name = "OPTION")]
+    approve: Option<String>,
+    /// End after the run instead of serving on.
+    #[arg(long)]
+    once: bool,
+    /// What to log on standard error.
+    #[arg(long, env = "WEIR_LOG", value_name = "FILTER", default_value = "warn", hide_env_values = true)]
+    log: String,
+}
+
+impl Demo {
+    pub(super) async fn run(self, globals: &Globals, out: Out) -> anyhow::Result<Outcome> {
+        serve::log_to_stderr(&self.log, false)?;
+        let mut config = Config { data: globals.data_dir(), ..Config::default() };
+        config.listen = self.listen.unwrap_or(config.listen);
+        let mut running = serve::start(config, out).await?;
+        running.ready().await?;
+        let shown = tokio::select! {
+            shown = self.show(&running, globals, out) => shown,
+            stopped = serve::stop_signal() => stopped.map(|()| Outcome::Done),
+        };
+        if shown.is_ok() && !self.once {
+            serve::stop_signal().await?;
+        }
+        running.stop().await;
+        shown
+    }
+
+    async fn show(&self, running: &Running, globals: &Globals, out: Out) -> anyhow::Result<Outcome> {
+        let client = Client::new(&running.url(), running.token().token.as_str())?;
+        out.say(&out.ink(Ink::Strong, "\nplugins"));
+        for component in files(&self.plugins, |name| name.ends_with(".wasm"))? {
+            out.say(&format!("  {}", plugins::added(out, &plugins::add(&client, &component).await?)));
+        }
+        out.say(&out.ink(Ink::Strong, "\nworkflows"));
+        let mut example = None;
+        for path in files(&self.workflows, is_definition)? {
+            let saved = workflows::apply(&client, &path).await;
+            let saved = saved.with_context(|| format!("could not save {}", path.display()))?;
+            out.say(&format!("  {}", workflows::applied(out, &saved)));
+            if example.is_none() && self.is_example(&path) {
+                example = Some((path, saved));
+            }
+        }
+        let outcome = match example {
+            Some((path, saved)) => self.execute(&client, out, &path, &saved).await?,
+            None => Outcome::Done,
+        };
+        out.say(&where_next(running, globals, out));
+        Ok(outcome)
+    }
+
+    fn is_example(&self, path: &Path) -> bool {
+        match &self.execute {
+            Some(name) => path.file_stem().is_some_and(|stem| stem == name.as_str()),
+            None => input_of(path).exists(),
+        }
+    }
+
+    async fn execute(&self, client: &Client, out: Out, path: &Path, saved: &Value) -> anyhow::Result<Outcome> {
+        let name = saved["name"].as_str().unwrap_or_default();
+        out.say(&format!("\n{}", out.ink(Ink::Strong, &format!("running {name} on {}", input_of(path).display()))));
+        let input = match input_of(path) {
+            input if input.exists() => file::argument(&format!("@{}", input.display()))?,
+            _ => json!({}),
+        };
+        let body = json!({ "input_data": input });
+        let started = client.post(&format!("/api/workflows/{}/execute", segment(name)), body).await?;
+        let id = started["execution_id"].as_str().unwrap_or_default();
+        let asked = match &self.approve {
+            Some(option) => Asked::Choose(option.clone()),
+            None if out.is_interactive() => Asked::Here,
+            None => Asked::Leave,
+        };
+        let execution = progress::follow(client, id, out, &asked).await?;
+        out.record(&execution);
+        out.say(&format!("\n{}", progress::result(out, &execution)));
+        if execution["status"] == "awaiting_human" {
+            out.say(&format!("  it waits for you: weir approve {id} --option OPTION"));
+        }
+        let failed = execution["status"] != "completed" && execution["status"] != "awaiting_human";
+        Ok(if failed { Outcome::Failed } else { Outcome::Done })
+    }
+}
+
+/// The files of a directory whose names are of a kind, in the order of their names.
+fn files(directory: &Path, is_meant: impl Fn(&str) -> bool) -> anyhow::Result<Vec<PathBuf>> {
+    let entries = std::fs::read_dir(directory).with_context(|| format!("could not read {}", directory.display()))?;
+    let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    paths.retain(|path| path.is_file() && path.file_name().and_then(|name| name.to_str()).is_some_and(&is_meant));
+    paths.sort();
+    Ok(paths)
+}
+
+fn is_definition(name: &str) -> bool {
+    let is_document = name.ends_with(".json") || file::is_yaml(Path::new(name));
+    is_document && !name.ends_with(INPUT_ENDING)
+}
+
+fn input_of(path: &Path) -> PathBuf {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!("{stem}{INPUT_ENDING}"))
+}
+
+fn where_next(running: &Running, globals: &Globals, out: Out) -> String {
+    let url = running.url();
+    let token = globals.data_dir().join(crate::server::auth::TOKEN_FILE).display().to_string();
+    let title = out.ink(Ink::Strong, "where to go on");
+    format!(
+        "\n{title}\n  API       {url}/api/openapi.json\n  token     {token}\n\
+         \n  export WEIR_URL={url} WEIR_TOKEN=$(cat {token})\n  weir workflow list; weir executions list; weir approvals list\n\
+         \n  curl -H \"Authorization: Bearer $(cat {token})\" {url}/api/executions\n\
+         \nserving on; Ctrl-C stops"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn inputs_lie_beside_their_definitions() {
+        assert!(is_definition("a.json") && is_definition("a.yaml"));
+        assert!(!is_definition("a.input.json") && !is_definition("README.md"));
+        assert_eq!(input_of(Path::new("x/a.json")), Path::new("x/a.input.json"));
+    }
+}

@@ -1,0 +1,374 @@
+//! The loop of one execution: news in, events out, and in flight exactly what the engine asks for.
+//!
+//! Calls of plugins without powers are pure computations, so they run ahead of the commit; their events ride on a
+//! later append. Everything that is seen outside (answers, live events) waits for the commit.
+
+use std::{
+    future::{Future, pending},
+    pin::Pin,
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::{
+    sync::{OwnedSemaphorePermit, mpsc, oneshot},
+    time::Instant,
+};
+use weir_engine::{
+    event::Record,
+    execution::{Command, Execution, Input, Status},
+    id::{CallId, Seq, Timestamp},
+    limits::Amounts,
+};
+
+use super::{
+    Finished, Inner, NEWS_QUEUE,
+    answer::{self, Answer, Answered, DecideError},
+    flight::{Flight, Landed},
+    lock, perform, row_of, timers,
+};
+use crate::store::{self, Append, StepOutput, StoreError, StoredExecution};
+
+/// Events that may wait in memory before they are appended though more could be decided.
+const PENDING_MAX: usize = 512;
+/// An execution that waits for less than this stays in memory.
+const SHORT_WAIT: Duration = Duration::from_millis(500);
+
+/// What an execution is told.
+pub(super) enum News {
+    /// A person answered.
+    Answer { answer: Answer, reply: oneshot::Sender<Result<Answered, DecideError>> },
+    /// Somebody stops it.
+    Cancel { cancelled_by: String, reason: Option<String>, reply: oneshot::Sender<Result<(), Status>> },
+    /// Its time may have come.
+    Wake { reply: oneshot::Sender<()> },
+    /// A running agent wants to call a tool.
+    Reserve { call: CallId, n: u32, amounts: Amounts, reply: oneshot::Sender<()> },
+}
+
+/// A reply that is due once the events up to `seq` are on disk.
+struct Reply {
+    seq: Seq,
+    send: Box<dyn FnOnce(Result<(), StoreError>) + Send>,
+}
+
+type Appending = Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send>>;
+
+/// One execution in memory.
+pub(super) struct Task {
+    inner: Arc<Inner>,
+    id: Arc<str>,
+    execution: Execution,
+    started_at: Timestamp,
+    flight: Flight,
+    /// Decided and applied, not yet handed to the store.
+    pending: Vec<Record>,
+    /// The number of the last event on disk.
+    stored: Seq,
+    /// With the store.
+    appending: Option<(Arc<Vec<Record>>, Appending)>,
+    replies: Vec<Reply>,
+    ended: Option<oneshot::Sender<Box<Finished>>>,
+    sender: mpsc::Sender<News>,
+    receiver: mpsc::Receiver<News>,
+    stop_at: Option<Instant>,
+    _room: OwnedSemaphorePermit,
+}
+
+/// How a task ends.
+enum Exit {
+    /// Ended, or idle with everything on disk.
+    Done,
+    /// The store refused; what is on disk is the truth.
+    Failed(StoreError),
+}
+
+impl Task {
+    pub(super) fn new(inner: Arc<Inner>, id: Arc<str>, execution: Execution, room: OwnedSemaphorePermit) -> Self {
+        let (sender, receiver) = mpsc::channel(NEWS_QUEUE);
+        Self {
+            inner,
+            id,
+            execution,
+            started_at: store::now(),
+            flight: Flight::default(),
+            pending: Vec::new(),
+            stored: 0,
+            appending: None,
+            replies: Vec::new(),
+            ended: None,
+            sender,
+            receiver,
+            stop_at: None,
+            _room: room,
+        }
+    }
+
+    /// A new execution: its first records, and who waits for its start and its end.
+    pub(super) fn begin(
+        &mut self,
+        records: Vec<Record>,
+        stored: oneshot::Sender<Result<(), StoreError>>,
+        ended: Option<oneshot::Sender<Box<Finished>>>,
+    ) {
+        if let Some(first) = records.first() {
+            self.started_at = first.at;
+        }
+        self.pending = records;
+        self.ended = ended;
+        let send = Box::new(|result| _ = stored.send(result));
+        self.replies.push(Reply { seq: 1, send });
+        lock(&self.inner.tasks).insert(self.id.clone(), self.sender.clone());
+    }
+
+    /// An execution that was loaded from its log; it is registered already.
+    pub(super) fn resume(&mut self, sender: mpsc::Sender<News>, receiver: mpsc::Receiver<News>) {
+        (self.sender, self.receiver) = (sender, receiver);
+        self.stored = self.execution.seq();
+        let records = self.execution.step(Input::Recovered, store::now());
+        self.pending.extend(records);
+    }
+
+    /// Runs until the execution ends, waits for something far away, or the store refuses.
+    pub(super) async fn run(mut self) {
+        let exit = self.work().await;
+        lock(&self.inner.tasks).remove(&self.id);
+        // Whoever still sends is answered by a dropped reply, and tries again.
+        self.receiver.close();
+        while self.receiver.try_recv().is_ok() {}
+        match exit {
+            Exit::Done => self.leave(),
+            Exit::Failed(error) => self.give_up(&error),
+        }
+    }
+
+    fn leave(&self) {
+        if let Some(due) = self.execution.summary().wake_at {
+            self.inner.timers.set(due, self.id.clone());
+        }
+    }
+
+    /// Memory is ahead of the log: what is in memory is dropped, and the execution goes on from its log.
+    fn give_up(&mut self, error: &StoreError) {
+        tracing::error!(execution.id = %self.id, %error, "could not append to execution {}", self.id);
+        for reply in self.replies.drain(..) {
+            (reply.send)(Err(error.clone()));
+        }
+        self.inner.timers.set(store::now().plus_ms(1_000), self.id.clone());
+    }
+
+    async fn work(&mut self) -> Exit {
+        let mut stopping = self.inner.stopping.subscribe();
+        loop {
+            // A long chain of quick calls lets others run, too.
+            tokio::task::consume_budget().await;
+            self.reconcile();
+            if self.pending.len() < PENDING_MAX {
+                if let Some(landed) = self.flight.landed_now() {
+                    self.on_landed(landed);
+                    continue;
+                }
+                if self.execution.commands().contains(&Command::Continue) {
+                    self.feed(Input::Continue);
+                    continue;
+                }
+            }
+            self.flush();
+            if self.appending.is_none() && self.is_over() {
+                return Exit::Done;
+            }
+            let timer = self.timer();
+            let stop_at = self.stop_at;
+            tokio::select! {
+                biased;
+                result = appended(&mut self.appending) => {
+                    if let Err(error) = self.on_appended(result) {
+                        return Exit::Failed(error);
+                    }
+                }
+                landed = self.flight.landed(), if self.pending.len() < PENDING_MAX => self.on_landed(landed),
+                Some(news) = self.receiver.recv() => self.on_news(news),
+                () = sleep_until(timer) => self.feed(Input::TimeReached),
+                () = sleep_until(stop_at) => self.flight = Flight::default(),
+                Ok(_) = stopping.wait_for(|stop| *stop), if self.stop_at.is_none() => {
+                    self.stop_at = Some(Instant::now() + self.inner.config.stop_grace);
+                }
+            }
+        }
+    }
+
+    /// Makes what is in flight equal to what the engine asks for.
+    fn reconcile(&mut self) {
+        let commands = self.execution.commands();
+        let mut asked: Vec<(CallId, u32)> = Vec::new();
+        for command in &commands {
+            if let Command::RunPlugin { call, attempt } = command {
+                asked.push((*call, *attempt));
+            }
+        }
+        if !self.flight.is_empty() {
+            self.flight.retain(|call, attempt| asked.contains(&(call, attempt)));
+        }
+        if self.stop_at.is_some() {
+            return;
+        }
+        let alone = asked.len() == 1;
+        for key in asked {
+            if self.flight.contains(key.0, key.1) {
+                continue;
+            }
+            if let Some(call) = self.execution.plugin_call(key.0) {
+                let call = perform::call(&self.inner, &self.execution, call, self.sender.clone());
+                self.flight.launch(key, call, alone);
+            }
+        }
+    }
+
+    fn on_landed(&mut self, landed: Landed) {
+        let Landed { call, attempt, result, report } = landed;
+        self.feed(match result {
+            Ok(output) => Input::CallSucceeded { call, attempt, output, report },
+            Err(failure) => Input::CallFailed { call, attempt, failure, report },
+        });
+    }
+
+    fn on_news(&mut self, news: News) {
+        match news {
+            News::Wake { reply } => {
+                self.feed(Input::TimeReached);
+                let _ = reply.send(());
+            }
+            News::Reserve { call, n, amounts, reply } => {
+                self.feed(Input::Reserve { call, n, amounts });
+                // Not admitted: the call is over or parked, and its future is dropped at the next reconcile.
+                if self.execution.is_admitted(call, n) {
+                    let _ = reply.send(());
+                }
+            }
+            News::Cancel { cancelled_by, reason, reply } => self.on_cancel(cancelled_by, reason, reply),
+            News::Answer { answer, reply } => self.on_answer(answer, reply),
+        }
+    }
+
+    fn on_cancel(&mut self, cancelled_by: String, reason: Option<String>, reply: oneshot::Sender<Result<(), Status>>) {
+        let too_late = self.execution.has_ended();
+        self.feed(Input::Cancel { cancelled_by, reason });
+        let status = self.execution.status();
+        let done = if status == Status::Cancelled && !too_late { Ok(()) } else { Err(status) };
+        self.reply_when_stored(move |result| {
+            if result.is_ok() {
+                let _ = reply.send(done);
+            }
+        });
+    }
+
+    fn on_answer(&mut self, answer: Answer, reply: oneshot::Sender<Result<Answered, DecideError>>) {
+        match answer::input(&self.execution, &answer, store::now()) {
+            Err(error) => drop(reply.send(Err(error))),
+            Ok((answered, input)) => {
+                let before = self.execution.seq();
+                self.feed(input);
+                if self.execution.seq() == before {
+                    let _ = reply.send(Err(DecideError::NothingAsked));
+                    return;
+                }
+                self.reply_when_stored(move |result| {
+                    if result.is_ok() {
+                        let _ = reply.send(Ok(answered));
+                    }
+                });
+            }
+        }
+    }
+
+    fn reply_when_stored(&mut self, send: impl FnOnce(Result<(), StoreError>) + Send + 'static) {
+        if self.stored >= self.execution.seq() {
+            return send(Ok(()));
+        }
+        self.replies.push(Reply { seq: self.execution.seq(), send: Box::new(send) });
+    }
+
+    fn feed(&mut self, input: Input) {
+        let records = self.execution.step(input, store::now());
+        self.pending.extend(records);
+    }
+
+    /// Hands what is pending to the store, one append at a time.
+    fn flush(&mut self) {
+        if self.pending.is_empty() || self.appending.is_some() {
+            return;
+        }
+        let records = std::mem::take(&mut self.pending);
+        let summary = self.execution.summary();
+        let shown = Arc::new(records.clone());
+        let append = Append { execution_id: self.id.clone(), records, summary };
+        let inner = self.inner.clone();
+        self.appending = Some((shown, Box::pin(async move { inner.append(append).await })));
+    }
+
+    fn on_appended(&mut self, (records, result): (Arc<Vec<Record>>, Result<(), StoreError>)) -> Result<(), StoreError> {
+        result?;
+        self.stored = records.last().map_or(self.stored, |record| record.seq);
+        let stored = self.stored;
+        self.inner.publish(&self.id, &records);
+        let (due, rest) = std::mem::take(&mut self.replies).into_iter().partition(|reply| reply.seq <= stored);
+        self.replies = rest;
+        let due: Vec<Reply> = due;
+        for reply in due {
+            (reply.send)(Ok(()));
+        }
+        if self.execution.has_ended()
+            && self.pending.is_empty()
+            && let Some(ended) = self.ended.take()
+        {
+            let _ = ended.send(Box::new(self.finished(store::now())));
+        }
+        Ok(())
+    }
+
+    fn finished(&self, now: Timestamp) -> Finished {
+        let started = self.execution.started();
+        let outputs = self.execution.step_outputs();
+        Finished {
+            execution: StoredExecution {
+                row: row_of(&self.execution, self.started_at, now),
+                trigger: started.trigger.clone(),
+                input: started.input.clone(),
+                output: self.execution.summary().output,
+            },
+            step_outputs: outputs
+                .map(|(id, output)| StepOutput { step_id: id.clone(), output: output.clone() })
+                .collect(),
+        }
+    }
+
+    /// Whether the task has nothing left to do: the end, a stop of the host, or a long wait.
+    fn is_over(&self) -> bool {
+        if !self.pending.is_empty() || !self.receiver.is_empty() {
+            return false;
+        }
+        let summary = self.execution.summary();
+        let waits = summary.idle && summary.wake_at.is_none_or(|due| timers::until(due, store::now()) > SHORT_WAIT);
+        summary.status.is_final() || waits || (self.stop_at.is_some() && self.flight.is_empty())
+    }
+
+    /// When the engine wants to be told that its time has come.
+    fn timer(&self) -> Option<Instant> {
+        let due = self.execution.summary().wake_at?;
+        Instant::now().checked_add(timers::until(due, store::now()))
+    }
+}
+
+async fn appended(appending: &mut Option<(Arc<Vec<Record>>, Appending)>) -> (Arc<Vec<Record>>, Result<(), StoreError>) {
+    let Some((_, future)) = appending else { return pending().await };
+    let result = future.await;
+    let records = appending.take().map(|(records, _)| records).unwrap_or_default();
+    (records, result)
+}
+
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => pending().await,
+    }
+}

@@ -1,0 +1,128 @@
+//! A running host: its parts put together, started, and stopped in order.
+
+use std::{io, net::SocketAddr, sync::Arc};
+
+use tokio::{net::TcpListener, task::JoinHandle};
+
+use crate::{
+    config::Config,
+    driver::{Driver, DriverConfig},
+    runtime::{Runtime, RuntimeConfig, RuntimeError},
+    server::{
+        self, App,
+        auth::{AdminToken, Guard, TokenError},
+        shutdown::{self, Trigger},
+    },
+    store::{Store, StoreError, StoreOptions},
+};
+
+/// Starts hosts.
+#[derive(Debug)]
+pub struct Host;
+
+/// Why a host did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartHostError {
+    /// The store cannot be opened.
+    #[error("could not open the store")]
+    Store(#[from] StoreError),
+    /// The runtime cannot be set up.
+    #[error("could not set up the plugin runtime")]
+    Runtime(#[from] RuntimeError),
+    /// The program's own path is not known, so that it cannot start itself to compile plugins.
+    #[error("could not find this program's own file")]
+    Program(#[source] io::Error),
+    /// There is no admin token.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// The address is taken, or not this machine's.
+    #[error("could not listen on {address}: choose another address with --listen, or stop what listens there")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// A host that runs. Dropping it stops it without grace.
+pub struct Running {
+    address: SocketAddr,
+    token: AdminToken,
+    store: Store,
+    driver: Driver,
+    trigger: Trigger,
+    serving: JoinHandle<()>,
+    recovering: JoinHandle<Result<(), StoreError>>,
+}
+
+impl Host {
+    /// Starts a host: opens its store, listens, and takes up its executions in the background. Requests are answered
+    /// with 503 until that is done.
+    ///
+    /// # Errors
+    /// Says which part did not start, and what to do.
+    pub async fn start(config: Config) -> Result<Running, StartHostError> {
+        let store = Store::open(StoreOptions::new(&config.data)).await?;
+        let token = AdminToken::load_or_create(&config.data)?;
+        let runtime = RuntimeConfig::new(config.data.join("plugins"), config.data.join("cache"));
+        let runtime = Arc::new(Runtime::new(runtime.map_err(StartHostError::Program)?)?);
+        let listen = |source| StartHostError::Listen { address: config.listen, source };
+        let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
+        let address = listener.local_addr().map_err(listen)?;
+        let driver = Driver::new(store.clone(), Arc::clone(&runtime), DriverConfig::default());
+        let (trigger, stop) = shutdown::pair();
+        let app = App::new(store.clone(), driver.clone(), runtime, Guard::new(&token.token), stop);
+        let serving = tokio::spawn(server::serve(listener, app.clone()));
+        let recovering = tokio::spawn(recover(driver.clone(), app));
+        Ok(Running { address, token, store, driver, trigger, serving, recovering })
+    }
+}
+
+async fn recover(driver: Driver, app: App) -> Result<(), StoreError> {
+    let recovered = driver.recover().await?;
+    if recovered.running + recovered.waiting > 0 {
+        tracing::info!(
+            "took up {} executions that were running and {} that wait",
+            recovered.running,
+            recovered.waiting
+        );
+    }
+    app.set_ready();
+    Ok(())
+}
+
+impl Running {
+    /// Where the host listens.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The admin token, and whether this start made it.
+    #[must_use]
+    pub fn token(&self) -> &AdminToken {
+        &self.token
+    }
+
+    /// Resolves once recovery is done and requests are answered.
+    ///
+    /// # Errors
+    /// Recovery failed: the host is of no use.
+    pub async fn ready(&mut self) -> Result<(), anyhow::Error> {
+        (&mut self.recovering).await??;
+        Ok(())
+    }
+
+    /// Stops: takes no more requests, lets those under way and the running calls end for a few seconds, and closes the
+    /// store. What did not end is taken up at the next start.
+    pub async fn stop(self) {
+        self.trigger.begin();
+        let (served, ()) = tokio::join!(self.serving, self.driver.stop());
+        if let Err(error) = served {
+            tracing::error!("the server broke off: {error}");
+        }
+        self.store.close().await;
+    }
+}

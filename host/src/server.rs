@@ -1,0 +1,173 @@
+//! The HTTP API: the only part that knows HTTP. It reads requests, asks the driver, the store and the runtime, and shows
+//! what they answer.
+
+use std::{
+    ops::Deref,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use axum::{
+    Router,
+    body::Body,
+    http::{Method, Request, Response},
+    response::IntoResponse as _,
+};
+use futures_util::FutureExt as _;
+use hyper::body::Incoming;
+use tokio::{net::TcpListener, sync::Semaphore};
+use tower::ServiceExt as _;
+
+use self::{
+    auth::Guard,
+    current::Current,
+    error::{ApiError, Code},
+    request_id::RequestId,
+    schemas::Schemas,
+    shutdown::Shutdown,
+};
+use crate::{driver::Driver, runtime::Runtime, store::Store};
+
+mod accept;
+pub mod auth;
+pub mod body;
+mod current;
+pub mod error;
+mod guardrails;
+mod live;
+pub mod openapi;
+mod part_error;
+mod query;
+mod request_id;
+pub mod router;
+mod routes;
+mod schemas;
+pub mod shutdown;
+pub mod view;
+
+/// The most event streams at a time.
+pub const STREAMS_MAX: usize = 256;
+/// The most plugins that are uploaded at a time; each holds up to 64 MiB.
+const UPLOADS_MAX: usize = 2;
+
+/// What every handler works with. Clones share it.
+#[derive(Clone)]
+pub struct App(Arc<Parts>);
+
+/// The parts of the host that the API shows.
+pub struct Parts {
+    /// Logs, workflows, plugins.
+    pub store: Store,
+    /// Runs executions.
+    pub driver: Driver,
+    /// Runs plugins.
+    pub runtime: Arc<Runtime>,
+    /// Knows the token.
+    pub guard: Guard,
+    /// Tells when the host stops.
+    pub shutdown: Shutdown,
+    /// Whether recovery is done.
+    ready: AtomicBool,
+    /// Places for event streams.
+    streams: Arc<Semaphore>,
+    /// Places for uploads.
+    uploads: Semaphore,
+    /// Compiled JSON Schemas.
+    schemas: Schemas,
+    /// Newest versions of live workflows.
+    current: Current,
+}
+
+impl Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+impl App {
+    /// The API over these parts; not ready until [`App::set_ready`].
+    #[must_use]
+    pub fn new(store: Store, driver: Driver, runtime: Arc<Runtime>, guard: Guard, shutdown: Shutdown) -> Self {
+        Self(Arc::new(Parts {
+            store,
+            driver,
+            runtime,
+            guard,
+            shutdown,
+            ready: AtomicBool::new(false),
+            streams: Arc::new(Semaphore::new(STREAMS_MAX)),
+            uploads: Semaphore::new(UPLOADS_MAX),
+            schemas: Schemas::default(),
+            current: Current::default(),
+        }))
+    }
+
+    /// Recovery is done: requests are answered from now on.
+    pub fn set_ready(&self) {
+        self.ready.store(true, Ordering::Release);
+    }
+
+    /// Whether recovery is done.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Acquire)
+    }
+}
+
+/// Serves the API on `listener` until the stop begins and the requests under way have ended.
+pub async fn serve(listener: TcpListener, app: App) {
+    let shutdown = app.shutdown.clone();
+    let router = router::router(app.clone());
+    accept::serve(listener, Door { app, router }, shutdown).await;
+}
+
+/// The way in: everything passes it, whatever route it asks for, and nothing behind it runs for a stranger.
+#[derive(Clone)]
+struct Door {
+    app: App,
+    router: Router,
+}
+
+impl accept::Handler for Door {
+    async fn handle(&self, request: Request<Incoming>) -> Response<Body> {
+        let (method, path) = (request.method(), request.uri().path());
+        let mut response = if !self.app.guard.admits(method, path, request.headers()) {
+            auth::refusal()
+        } else if !self.app.is_ready() && !auth::is_public(method, path) {
+            ApiError::new(Code::Unavailable, "the host is starting and recovers its executions; try again")
+                .into_response()
+        } else {
+            self.route(request).await
+        };
+        let headers = response.headers_mut();
+        if !headers.contains_key(RequestId::HEADER) {
+            headers.insert(RequestId::HEADER, RequestId::next().value());
+        }
+        response
+    }
+}
+
+impl Door {
+    async fn route(&self, request: Request<Incoming>) -> Response<Body> {
+        let answer = self.router.clone().oneshot(request.map(Body::new));
+        match std::panic::AssertUnwindSafe(answer).catch_unwind().await {
+            Ok(Ok(response)) => response,
+            Ok(Err(never)) => match never {},
+            Err(_) => ApiError::internal(anyhow::anyhow!("a handler panicked")).into_response(),
+        }
+    }
+}
+
+/// The answer to a path that leads nowhere.
+async fn no_route(method: Method) -> ApiError {
+    ApiError::new(Code::RouteNotFound, format!("there is nothing to {method} at this path; see /api/openapi.json"))
+}
+
+/// The answer to a method that a path does not have.
+async fn no_method(method: Method) -> ApiError {
+    ApiError::new(Code::MethodNotAllowed, format!("this path has no {method}; the header `allow` lists what it has"))
+}

@@ -1,0 +1,130 @@
+//! The API's own description, made from the handlers: OpenAPI 3.1.
+
+use std::sync::LazyLock;
+
+use bytes::Bytes;
+use utoipa::{
+    Modify, OpenApi,
+    openapi::{
+        self, ContentBuilder, Ref, RefOr, ResponseBuilder,
+        path::Operation,
+        security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
+    },
+};
+
+use super::{
+    error::{Code, Problem},
+    live::EventView,
+    routes::{approvals, executions, health, plugins, schema, workflows},
+    view::Page,
+};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "Weir", description = "Runs workflows whose tools and agents are sandboxed WebAssembly components."),
+    paths(
+        health::alive, health::ready, schema::openapi, schema::workflow,
+        workflows::list, workflows::create, workflows::validate, workflows::show, workflows::update, workflows::delete,
+        workflows::versions, workflows::version,
+        executions::execute, executions::list_of_workflow, executions::list, executions::show, executions::steps,
+        executions::events, executions::cancel,
+        approvals::list, approvals::list_of_execution, approvals::approve,
+        plugins::list, plugins::upload, plugins::show, plugins::delete, plugins::enable, plugins::disable,
+        plugins::try_tool,
+    ),
+    components(schemas(Problem, Code, Page<EventView>)),
+    tags(
+        (name = "workflows", description = "what to run"),
+        (name = "executions", description = "what runs and ran"),
+        (name = "approvals", description = "what people are asked"),
+        (name = "plugins", description = "tools and agents"),
+        (name = "host", description = "the host itself"),
+    ),
+    modifiers(&Security, &Problems),
+)]
+struct Api;
+
+const SCHEME: &str = "token";
+const PROBLEM_JSON: &str = "application/problem+json";
+
+/// Everything needs the token but what says otherwise.
+struct Security;
+
+impl Modify for Security {
+    fn modify(&self, api: &mut openapi::OpenApi) {
+        let scheme = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some("the admin token: the file `admin-token` in the host's data directory"));
+        let components = api.components.get_or_insert_default();
+        components.add_security_scheme(SCHEME, SecurityScheme::Http(scheme.build()));
+        for (path, operation) in operations(api) {
+            if !is_public(&path) {
+                operation.security = Some(vec![SecurityRequirement::new(SCHEME, Vec::<String>::new())]);
+            }
+        }
+    }
+}
+
+/// The problems that follow from what an operation takes.
+struct Problems;
+
+impl Modify for Problems {
+    fn modify(&self, api: &mut openapi::OpenApi) {
+        for (path, operation) in operations(api) {
+            let has_body = operation.request_body.is_some();
+            let rows = [
+                ("400", "the query or the body cannot be read", has_body || has_query(operation)),
+                ("401", "no token, or a wrong one", !is_public(&path)),
+                ("404", "what the path names does not exist", path.contains('{')),
+                ("413", "the body is too large", has_body),
+                ("415", "the body's type is not supported", has_body),
+                ("422", "the body is not acceptable; `errors` lists everything that is wrong", has_body),
+                ("500", "a fault of the host", !is_public(&path)),
+                ("503", "the host cannot answer at the moment", !is_public(&path) || path == "/readyz"),
+            ];
+            for (status, description, applies) in rows {
+                if applies && !operation.responses.responses.contains_key(status) {
+                    operation.responses.responses.insert(status.to_owned(), problem(description).into());
+                }
+            }
+        }
+    }
+}
+
+fn has_query(operation: &Operation) -> bool {
+    use openapi::path::ParameterIn;
+    operation.parameters.iter().flatten().any(|parameter| match parameter {
+        RefOr::T(parameter) => matches!(parameter.parameter_in, ParameterIn::Query | ParameterIn::Header),
+        RefOr::Ref(_) => false,
+    })
+}
+
+fn problem(description: &str) -> openapi::Response {
+    let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
+    ResponseBuilder::new().description(description).content(PROBLEM_JSON, content).build()
+}
+
+fn is_public(path: &str) -> bool {
+    super::auth::is_public(&axum::http::Method::GET, path)
+}
+
+/// Every operation with its path.
+fn operations(api: &mut openapi::OpenApi) -> impl Iterator<Item = (String, &mut Operation)> {
+    api.paths.paths.iter_mut().flat_map(|(path, item)| {
+        let all = [&mut item.get, &mut item.post, &mut item.put, &mut item.delete];
+        all.into_iter().flatten().map(|operation| (path.clone(), operation))
+    })
+}
+
+/// The document, as it is checked in and served.
+pub fn document() -> String {
+    let mut text = Api::openapi().to_pretty_json().unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+/// The document as it is served.
+pub(super) fn text() -> Bytes {
+    static TEXT: LazyLock<Bytes> = LazyLock::new(|| document().into());
+    TEXT.clone()
+}

@@ -1,0 +1,97 @@
+//! Errors of the host's parts as problems: what the client can mend is named, the rest is internal.
+
+use super::error::{ApiError, Code, FieldProblem};
+use crate::{
+    driver::{CompileError, SignalError, StartError},
+    runtime::UploadError,
+    store::StoreError,
+};
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        let code = match &error {
+            StoreError::NameTaken { .. } => Code::NameTaken,
+            StoreError::VersionTaken { .. } => Code::PluginVersionTaken,
+            StoreError::InUse { .. } => Code::PluginInUse,
+            StoreError::NotFound { noun, .. } => not_found(noun),
+            StoreError::TooLarge { .. } => Code::BodyTooLarge,
+            StoreError::Full => Code::StorageFull,
+            StoreError::Busy | StoreError::Closed => Code::Unavailable,
+            StoreError::File { .. }
+            | StoreError::AlreadyOpen { .. }
+            | StoreError::SqliteTooOld { .. }
+            | StoreError::Migrate(_)
+            | StoreError::Conflict { .. }
+            | StoreError::Corrupt { .. }
+            | StoreError::Database { .. } => return Self::internal(error),
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+fn not_found(noun: &str) -> Code {
+    match noun {
+        "workflow" => Code::WorkflowNotFound,
+        "plugin" => Code::PluginNotFound,
+        "approval" => Code::ApprovalNotFound,
+        _ => Code::ExecutionNotFound,
+    }
+}
+
+impl From<StartError> for ApiError {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::Overloaded(_) | StartError::Stopping => Self::new(Code::Unavailable, error.to_string()),
+            StartError::Compile(error) => error.into(),
+            StartError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<SignalError> for ApiError {
+    fn from(error: SignalError) -> Self {
+        match error {
+            SignalError::NotFound(_) => Self::new(Code::ExecutionNotFound, error.to_string()),
+            SignalError::Ended(status) => Self::new(Code::ExecutionEnded, error.to_string())
+                .with_details(serde_json::json!({ "status": status.as_str() })),
+            SignalError::Stopping => Self::new(Code::Unavailable, error.to_string()),
+            SignalError::Load { .. } => Self::internal(error),
+            SignalError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<CompileError> for ApiError {
+    fn from(error: CompileError) -> Self {
+        match error {
+            CompileError::Invalid { ref diagnostics, .. } => {
+                let problems = diagnostics.iter().cloned().map(FieldProblem::from).collect();
+                Self::new(Code::InvalidWorkflow, error.to_string()).with_errors(problems)
+            }
+            CompileError::NotFound { .. } => Self::new(Code::WorkflowNotFound, error.to_string()),
+            CompileError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<UploadError> for ApiError {
+    fn from(error: UploadError) -> Self {
+        let code = match &error {
+            UploadError::TooLarge(_) => Code::BodyTooLarge,
+            UploadError::Busy => Code::Unavailable,
+            UploadError::Internal(_) => return Self::internal(error),
+            UploadError::NotWasm(_)
+            | UploadError::CoreModule
+            | UploadError::Precompiled
+            | UploadError::Malformed(_)
+            | UploadError::TooComplex(_)
+            | UploadError::Interface(_)
+            | UploadError::CompileLimit(_)
+            | UploadError::Compile(_)
+            | UploadError::Describe(_)
+            | UploadError::Descriptor(_) => Code::InvalidPlugin,
+        };
+        let problems = error.problems().into_iter().map(|problem| FieldProblem::new("", error.code(), problem));
+        Self::new(code, error.to_string()).with_errors(problems.collect())
+    }
+}

@@ -1,0 +1,372 @@
+//! Executions: started, listed, shown, watched, cancelled.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Json,
+    extract::State,
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse as _, Response},
+};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use weir_engine::{execution::Status, id::Seq, json::Json as Document};
+
+use super::workflows::PageQuery;
+use crate::{
+    driver::{Compiled, StartExecution},
+    server::{
+        App,
+        body::Fields,
+        current::CurrentWorkflow,
+        error::{ApiError, Code, Problem},
+        guardrails::{self, Guardrails},
+        live,
+        query::{Names, Paging, Query, execution_id, instant, uuid},
+        schemas,
+        view::{ExecutionSummary, ExecutionView, Page, StepView},
+    },
+    store::{ExecutionFilter, ExecutionRow, StepCursor},
+};
+
+/// Who acts where there is only one token.
+const ADMIN: &str = "admin";
+/// The longest that an answer waits for the end of an execution, in seconds.
+const WAIT_SECONDS_MAX: f64 = 60.0;
+/// The most bytes of a reason.
+const REASON_BYTES_MAX: usize = 16 * 1024;
+
+/// How to answer.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ExecuteQuery {
+    /// Seconds to wait for the end, at most 60: the answer is then the finished execution.
+    wait: Option<f64>,
+}
+
+/// What to run a workflow with.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExecuteBody {
+    /// The workflow's input; it must satisfy its `input_schema`. Default: `{}`.
+    #[serde(default)]
+    #[schema(value_type = Value)]
+    input_data: Option<Document>,
+    /// Limits that tighten the workflow's own.
+    #[serde(default)]
+    #[schema(value_type = Option<Guardrails>)]
+    guardrails: Option<Document>,
+}
+
+/// An execution that was accepted: it is durable and will run to its end.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Accepted {
+    /// Its id.
+    #[schema(value_type = String)]
+    execution_id: Arc<str>,
+    /// How it stands.
+    status: &'static str,
+    /// Where to look.
+    message: &'static str,
+}
+
+/// Starts an execution of a workflow.
+#[utoipa::path(post, path = "/api/workflows/{workflow}/execute", tag = "executions",
+    params(("workflow" = String, Path, description = "its id or name"), ExecuteQuery), request_body = ExecuteBody,
+    responses(
+        (status = 200, description = "it has ended within the wait", body = ExecutionView),
+        (status = 202, description = "it runs", body = Accepted),
+        (status = 409, description = "the workflow is inactive", body = Problem, content_type = "application/problem+json"),
+    ))]
+pub async fn execute(
+    State(app): State<App>,
+    Names(workflow): Names<String>,
+    Query(query): Query<ExecuteQuery>,
+    Fields(body): Fields<ExecuteBody>,
+) -> Result<Response, ApiError> {
+    let wait = wait(query.wait)?;
+    let workflow = app.current.get(&app.store, &workflow).await?;
+    if !workflow.row.active {
+        let detail = format!("workflow {:?} is inactive; set active to true to run it", workflow.row.name);
+        return Err(ApiError::new(Code::WorkflowInactive, detail));
+    }
+    let input = body.input_data.unwrap_or_else(|| Document::from_value(serde_json::json!({})));
+    let limits = guardrails::limits(body.guardrails.as_ref())?;
+    let trigger = Document::from_value(serde_json::json!({ "type": "manual" }));
+    let compiled = app.driver.compiled(&workflow.version).await?;
+    check_input(&app, &workflow, &compiled, &input)?;
+    let version = Arc::clone(&workflow.version);
+    let start = StartExecution { workflow: version, input, limits, trigger, wait };
+    let answer = app.driver.start(start).await?;
+    Ok(match answer.finished {
+        Some(finished) => Json(ExecutionView::new(finished.execution, finished.step_outputs)).into_response(),
+        None => accepted(answer.execution_id),
+    })
+}
+
+fn accepted(execution_id: Arc<str>) -> Response {
+    let message = "the execution is accepted and durable; GET /api/executions/{execution_id} shows how it stands";
+    (StatusCode::ACCEPTED, Json(Accepted { execution_id, status: Status::Running.as_str(), message })).into_response()
+}
+
+fn wait(seconds: Option<f64>) -> Result<Option<Duration>, ApiError> {
+    match seconds {
+        None => Ok(None),
+        Some(seconds) if (0.0..=WAIT_SECONDS_MAX).contains(&seconds) => Ok(Some(Duration::from_secs_f64(seconds))),
+        Some(_) => Err(ApiError::query("wait", format!("it must be 0 to {WAIT_SECONDS_MAX} seconds"))),
+    }
+}
+
+fn check_input(app: &App, workflow: &CurrentWorkflow, compiled: &Compiled, input: &Document) -> Result<(), ApiError> {
+    let Some(schema) = &compiled.graph.input_schema else { return Ok(()) };
+    let version = &workflow.version;
+    let key = (Arc::clone(&version.workflow_id), version.version);
+    let problems = app.schemas.problems(key, schema, input.value());
+    if problems.is_empty() {
+        return Ok(());
+    }
+    let detail = format!("input_data does not satisfy the input_schema of workflow {:?}; see errors", version.name);
+    Err(ApiError::new(Code::InvalidInput, detail).with_errors(schemas::in_body(
+        problems,
+        "/input_data",
+        "schema_violation",
+    )))
+}
+
+/// Which executions to list. Everything that is given must hold.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ListQuery {
+    /// Only those that stand so: `running`, `awaiting_human`, `completed`, `failed`, `timeout`, `cancelled`.
+    status: Option<String>,
+    /// Only those of this workflow: its id or name.
+    workflow: Option<String>,
+    /// Only those that began at this time (RFC 3339) or later.
+    since: Option<String>,
+    /// Only those that began before this time (RFC 3339).
+    until: Option<String>,
+    /// Only those whose id begins so.
+    search: Option<String>,
+    /// Items of a page: 1 to 199, default 50.
+    limit: Option<u32>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+/// Lists executions, newest first.
+#[utoipa::path(get, path = "/api/executions", tag = "executions", params(ListQuery),
+    responses((status = 200, description = "a page of executions", body = Page<ExecutionSummary>)))]
+pub async fn list(
+    State(app): State<App>,
+    Query(query): Query<ListQuery>,
+) -> Result<Json<Page<ExecutionSummary>>, ApiError> {
+    let workflow_id = match query.workflow.as_deref() {
+        // The id of a deleted workflow still finds its executions.
+        Some(workflow) => match uuid(workflow) {
+            Some(id) => Some(id),
+            None => Some(app.current.get(&app.store, workflow).await?.row.id.to_string()),
+        },
+        None => None,
+    };
+    page(&app, query, workflow_id).await
+}
+
+/// Lists the executions of a workflow, newest first.
+#[utoipa::path(get, path = "/api/workflows/{workflow}/executions", tag = "executions",
+    params(("workflow" = String, Path, description = "its id or name"), PageQuery),
+    responses((status = 200, description = "a page of executions", body = Page<ExecutionSummary>)))]
+pub async fn list_of_workflow(
+    State(app): State<App>,
+    Names(workflow): Names<String>,
+    Query(query): Query<PageQuery>,
+) -> Result<Json<Page<ExecutionSummary>>, ApiError> {
+    let workflow = app.current.get(&app.store, &workflow).await?;
+    let query = ListQuery { limit: query.limit, cursor: query.cursor, ..ListQuery::default() };
+    page(&app, query, Some(workflow.row.id.to_string())).await
+}
+
+async fn page(
+    app: &App,
+    query: ListQuery,
+    workflow_id: Option<String>,
+) -> Result<Json<Page<ExecutionSummary>>, ApiError> {
+    let paging = Paging::new(query.limit, query.cursor);
+    let limit = paging.limit()?;
+    let before = paging.cursor(uuid)?;
+    let filter = ExecutionFilter {
+        status: query.status.as_deref().map(status).transpose()?,
+        workflow_id,
+        since: instant("since", query.since.as_deref())?,
+        until: instant("until", query.until.as_deref())?,
+        id_prefix: query.search.map(id_prefix).transpose()?,
+    };
+    let rows = app.store.executions(&filter, before.as_deref(), limit + 1).await?;
+    Ok(Json(Page::new(rows, limit, |row| row.id.to_string(), ExecutionSummary::from)))
+}
+
+fn status(text: &str) -> Result<Status, ApiError> {
+    const ALL: [Status; 7] = [
+        Status::Pending,
+        Status::Running,
+        Status::AwaitingHuman,
+        Status::Completed,
+        Status::Failed,
+        Status::Timeout,
+        Status::Cancelled,
+    ];
+    let found = ALL.into_iter().find(|status| status.as_str() == text);
+    found.ok_or_else(|| ApiError::query("status", format!("it must be one of {}", ALL.map(Status::as_str).join(", "))))
+}
+
+fn id_prefix(text: String) -> Result<String, ApiError> {
+    let is_part = text.len() <= 36 && text.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
+    if is_part {
+        Ok(text.to_ascii_lowercase())
+    } else {
+        Err(ApiError::query("search", "it must be the beginning of an id"))
+    }
+}
+
+/// Shows an execution with its documents.
+#[utoipa::path(get, path = "/api/executions/{execution}", tag = "executions", params(("execution" = String, Path, description = "its id")),
+    responses((status = 200, description = "the execution", body = ExecutionView)))]
+pub async fn show(State(app): State<App>, Names(execution): Names<String>) -> Result<Json<ExecutionView>, ApiError> {
+    let id = execution_id(&execution)?;
+    let stored = app.store.execution_with_documents(&id).await?.ok_or_else(|| missing(&id))?;
+    let outputs = app.store.step_outputs(&id).await?;
+    Ok(Json(ExecutionView::new(stored, outputs)))
+}
+
+/// Lists the visits of an execution's steps, in the order in which they were reached.
+#[utoipa::path(get, path = "/api/executions/{execution}/steps", tag = "executions",
+    params(("execution" = String, Path, description = "its id"), PageQuery),
+    responses((status = 200, description = "a page of steps", body = Page<StepView>)))]
+pub async fn steps(
+    State(app): State<App>,
+    Names(execution): Names<String>,
+    Query(query): Query<PageQuery>,
+) -> Result<Json<Page<StepView>>, ApiError> {
+    let id = execution_id(&execution)?;
+    let paging = query.paging();
+    let limit = paging.limit()?;
+    let after = paging.cursor(step_cursor)?.unwrap_or_default();
+    existing(&app, &id).await?;
+    let page = app.store.steps(&id, after, limit).await?;
+    let next_cursor = page.next.map(|next| format!("{}.{}", next.call, next.ordinal));
+    Ok(Json(Page { items: page.rows.into_iter().map(StepView::from).collect(), next_cursor }))
+}
+
+fn step_cursor(cursor: &str) -> Option<StepCursor> {
+    let (call, ordinal) = cursor.split_once('.')?;
+    Some(StepCursor { call: call.parse().ok()?, ordinal: ordinal.parse().ok()? })
+}
+
+/// How to tell the events.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct EventsQuery {
+    /// `sse` (the default) for a stream that ends with the execution, `json` for a page of those that happened.
+    format: Option<String>,
+    /// Only those after this number; the header `last-event-id` says the same.
+    after: Option<u64>,
+    /// Items of a page of JSON: 1 to 199, default 50.
+    limit: Option<u32>,
+    /// `next_cursor` of the page before, for JSON.
+    cursor: Option<String>,
+}
+
+/// Tells the events of an execution, from its history and live, without gaps; each has its number as id.
+#[utoipa::path(get, path = "/api/executions/{execution}/events", tag = "executions",
+    params(("execution" = String, Path, description = "its id"), EventsQuery,
+        ("last-event-id" = Option<u64>, Header, description = "go on after this event")),
+    responses(
+        (status = 200, description = "the events", content((String = "text/event-stream"), (Page<live::EventView> = "application/json"))),
+        (status = 204, description = "the execution has ended, and the client knows its last event"),
+    ))]
+pub async fn events(
+    State(app): State<App>,
+    Names(execution): Names<String>,
+    Query(query): Query<EventsQuery>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let id = execution_id(&execution)?;
+    let row = existing(&app, &id).await?;
+    let after = after(&query, &headers)?;
+    if wants_json(&query, &headers)? {
+        let paging = Paging::new(query.limit, query.cursor);
+        let after = paging.cursor(|cursor| cursor.parse::<Seq>().ok())?.unwrap_or(after);
+        return live::page(&app, &id, after, paging.limit()?).await.map(|page| Json(page).into_response());
+    }
+    if row.status.is_final() && after >= row.last_seq {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
+    live::stream(app, id.into(), after)
+}
+
+fn after(query: &EventsQuery, headers: &HeaderMap) -> Result<Seq, ApiError> {
+    let Some(value) = headers.get("last-event-id") else { return Ok(query.after.unwrap_or(0)) };
+    let seq = value.to_str().ok().and_then(|text| text.parse().ok());
+    seq.ok_or_else(|| ApiError::query("last-event-id", "it must be the number of an event"))
+}
+
+fn wants_json(query: &EventsQuery, headers: &HeaderMap) -> Result<bool, ApiError> {
+    match query.format.as_deref() {
+        Some("json") => Ok(true),
+        Some("sse") => Ok(false),
+        Some(_) => Err(ApiError::query("format", "it must be sse or json")),
+        None => {
+            let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+            Ok(accept.starts_with("application/json"))
+        }
+    }
+}
+
+/// Why an execution is cancelled.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CancelBody {
+    /// The reason, in words.
+    #[serde(default)]
+    reason: Option<String>,
+}
+
+/// An execution that was told to stop.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Cancelled {
+    /// The execution.
+    execution_id: String,
+    /// How it stands.
+    status: &'static str,
+}
+
+/// Cancels an execution: nothing more begins, and what runs is given up.
+#[utoipa::path(post, path = "/api/executions/{execution}/cancel", tag = "executions", params(("execution" = String, Path, description = "its id")),
+    request_body = CancelBody,
+    responses(
+        (status = 200, description = "it is cancelled", body = Cancelled),
+        (status = 409, description = "it had ended", body = Problem, content_type = "application/problem+json"),
+    ))]
+pub async fn cancel(
+    State(app): State<App>,
+    Names(execution): Names<String>,
+    Fields(body): Fields<CancelBody>,
+) -> Result<Json<Cancelled>, ApiError> {
+    let id = execution_id(&execution)?;
+    if body.reason.as_ref().is_some_and(|reason| reason.len() > REASON_BYTES_MAX) {
+        return Err(ApiError::new(Code::InvalidFields, format!("/reason: it has more than {REASON_BYTES_MAX} bytes")));
+    }
+    app.driver.cancel(&id, ADMIN, body.reason).await?;
+    Ok(Json(Cancelled { execution_id: id, status: Status::Cancelled.as_str() }))
+}
+
+/// The row of an execution that must exist.
+pub(super) async fn existing(app: &App, id: &str) -> Result<ExecutionRow, ApiError> {
+    app.store.execution(id).await?.ok_or_else(|| missing(id))
+}
+
+fn missing(id: &str) -> ApiError {
+    ApiError::new(Code::ExecutionNotFound, format!("there is no execution {id}; GET /api/executions lists them"))
+}

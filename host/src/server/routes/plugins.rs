@@ -1,0 +1,273 @@
+//! Plugins: uploaded, listed, switched, deleted, tried.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Json,
+    extract::{FromRequest as _, Request, State},
+    http::StatusCode,
+    response::{IntoResponse as _, Response},
+};
+use futures_util::future::{BoxFuture, FutureExt as _};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::{IntoParams, ToSchema};
+use weir_engine::{
+    failure::{Failure, FailureCode},
+    json::Json as Document,
+};
+
+use crate::{
+    runtime::{CallHost, CallOutcome, PluginCall},
+    schema,
+    server::{
+        App,
+        body::{Fields, PluginBody},
+        error::{ApiError, Code, Problem},
+        query::{Names, Query, is_name},
+        schemas,
+        view::{FailureView, LogLineView, Page, PluginDetail, PluginSummary},
+    },
+    store::{NewPlugin, PluginRow},
+};
+
+/// Who acts where there is only one token.
+const ADMIN: &str = "admin";
+/// How long a tried tool may run.
+const TRY_TIMEOUT: Duration = Duration::from_secs(30);
+/// The most bytes of a version that is worth looking up.
+const VERSION_BYTES_MAX: usize = 128;
+
+/// Which version of a plugin.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct VersionQuery {
+    /// The version; by default the highest that is enabled, or else the highest.
+    version: Option<String>,
+}
+
+/// Lists every version of every installed plugin.
+#[utoipa::path(get, path = "/api/plugins", tag = "plugins",
+    responses((status = 200, description = "all plugins", body = Page<PluginSummary>)))]
+pub async fn list(State(app): State<App>) -> Result<Json<Page<PluginSummary>>, ApiError> {
+    let rows = app.store.plugins().await?;
+    Ok(Json(Page { items: rows.iter().map(PluginSummary::from).collect(), next_cursor: None }))
+}
+
+/// Installs a plugin: checks the component, compiles it, and asks it what it offers.
+#[utoipa::path(post, path = "/api/plugins", tag = "plugins",
+    request_body(content = [u8], content_type = "application/wasm", description = "the component, at most 64 MiB"),
+    responses(
+        (status = 200, description = "it was installed before", body = PluginDetail),
+        (status = 201, description = "it is installed and enabled", body = PluginDetail),
+        (status = 409, description = "this version exists with other bytes", body = Problem, content_type = "application/problem+json"),
+    ))]
+pub async fn upload(State(app): State<App>, request: Request) -> Result<Response, ApiError> {
+    let busy = |_| ApiError::new(Code::Unavailable, "the host stops");
+    let _place = app.uploads.acquire().await.map_err(busy)?;
+    let PluginBody(bytes) = PluginBody::from_request(request, &()).await?;
+    let inspected = app.runtime.validate_and_compile(bytes.clone()).await?;
+    let new = NewPlugin {
+        name: inspected.descriptor.name,
+        version: inspected.descriptor.version,
+        digest: inspected.digest,
+        descriptor: inspected.descriptor_json,
+        imports: inspected.imports,
+        bytes,
+        installed_by: ADMIN.to_owned(),
+    };
+    let installed = app.store.install_plugin(new).await;
+    app.driver.plugins_changed();
+    let installed = installed?;
+    let status = if installed.new { StatusCode::CREATED } else { StatusCode::OK };
+    Ok((status, Json(PluginDetail::from(installed.plugin))).into_response())
+}
+
+/// Shows a plugin with the schemas of all it offers.
+#[utoipa::path(get, path = "/api/plugins/{plugin}", tag = "plugins", params(("plugin" = String, Path, description = "its name"), VersionQuery),
+    responses((status = 200, description = "the plugin", body = PluginDetail)))]
+pub async fn show(
+    State(app): State<App>,
+    Names(plugin): Names<String>,
+    Query(query): Query<VersionQuery>,
+) -> Result<Json<PluginDetail>, ApiError> {
+    Ok(Json(installed(&app, &plugin, query.version.as_deref()).await?.into()))
+}
+
+/// Deletes a version of a plugin that no unfinished execution needs.
+#[utoipa::path(delete, path = "/api/plugins/{plugin}", tag = "plugins", params(("plugin" = String, Path, description = "its name"), VersionQuery),
+    responses(
+        (status = 204, description = "it is deleted"),
+        (status = 409, description = "unfinished executions need it", body = Problem, content_type = "application/problem+json"),
+    ))]
+pub async fn delete(
+    State(app): State<App>,
+    Names(plugin): Names<String>,
+    Query(query): Query<VersionQuery>,
+) -> Result<StatusCode, ApiError> {
+    let row = installed(&app, &plugin, query.version.as_deref()).await?;
+    let deleted = app.store.delete_plugin(&row.name, &row.version).await;
+    app.driver.plugins_changed();
+    deleted?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Lets new executions use a version of a plugin.
+#[utoipa::path(post, path = "/api/plugins/{plugin}/enable", tag = "plugins", params(("plugin" = String, Path, description = "its name"), VersionQuery),
+    responses((status = 200, description = "it is enabled", body = PluginSummary)))]
+pub async fn enable(
+    State(app): State<App>,
+    Names(plugin): Names<String>,
+    Query(query): Query<VersionQuery>,
+) -> Result<Json<PluginSummary>, ApiError> {
+    switch(&app, &plugin, query, true).await
+}
+
+/// Keeps new executions from using a version of a plugin. Those that run go on.
+#[utoipa::path(post, path = "/api/plugins/{plugin}/disable", tag = "plugins", params(("plugin" = String, Path, description = "its name"), VersionQuery),
+    responses((status = 200, description = "it is disabled", body = PluginSummary)))]
+pub async fn disable(
+    State(app): State<App>,
+    Names(plugin): Names<String>,
+    Query(query): Query<VersionQuery>,
+) -> Result<Json<PluginSummary>, ApiError> {
+    switch(&app, &plugin, query, false).await
+}
+
+async fn switch(app: &App, plugin: &str, query: VersionQuery, enabled: bool) -> Result<Json<PluginSummary>, ApiError> {
+    let row = installed(app, plugin, query.version.as_deref()).await?;
+    let row = app.store.set_plugin_enabled(&row.name, &row.version, enabled).await;
+    app.driver.plugins_changed();
+    Ok(Json(PluginSummary::from(&row?)))
+}
+
+/// What to try a tool with.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TryBody {
+    /// The tool's input. Default: `{}`.
+    #[serde(default)]
+    #[schema(value_type = Value)]
+    input: Option<Document>,
+    /// The tool's configuration. Default: `{}`.
+    #[serde(default)]
+    #[schema(value_type = Value)]
+    config: Option<Document>,
+}
+
+/// What a tried tool did.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Tried {
+    /// What it answered.
+    #[schema(value_type = Value)]
+    output: Option<Document>,
+    /// Why it failed.
+    error: Option<FailureView>,
+    /// What it logged.
+    logs: Vec<LogLineView>,
+    /// What should be looked at.
+    warnings: Vec<String>,
+    /// Fuel that it used.
+    fuel: Option<u64>,
+    /// How long it took.
+    duration_seconds: f64,
+}
+
+/// Calls a tool once, outside any execution. It gets no tools to call itself.
+#[utoipa::path(post, path = "/api/plugins/{plugin}/tools/{tool}/try", tag = "plugins",
+    params(("plugin" = String, Path, description = "its name"), ("tool" = String, Path, description = "the tool's name"), VersionQuery),
+    request_body = TryBody,
+    responses((status = 200, description = "what it did, well or badly", body = Tried)))]
+pub async fn try_tool(
+    State(app): State<App>,
+    Names((plugin, tool)): Names<(String, String)>,
+    Query(query): Query<VersionQuery>,
+    Fields(body): Fields<TryBody>,
+) -> Result<Json<Tried>, ApiError> {
+    let row = installed(&app, &plugin, query.version.as_deref()).await?;
+    let offered = tool_of(&row, &tool)?;
+    let empty = || Document::from_value(serde_json::json!({}));
+    let (input, config) = (body.input.unwrap_or_else(empty), body.config.unwrap_or_else(empty));
+    check_input(offered, &input)?;
+    let began = std::time::Instant::now();
+    let outcome = app.runtime.call(trial(&row, tool, input, config), Arc::new(NoTools)).await;
+    Ok(Json(tried(outcome, began.elapsed())))
+}
+
+fn trial(row: &PluginRow, tool: String, input: Document, config: Document) -> PluginCall {
+    PluginCall {
+        digest: row.digest.to_string(),
+        name: tool,
+        agent: false,
+        config,
+        input,
+        idempotency_key: format!("try/{}", uuid::Uuid::now_v7()),
+        attempt: 0,
+        execution_id: "try".into(),
+        path: "try".into(),
+        timeout: TRY_TIMEOUT,
+        fuel: None,
+        memory_bytes: None,
+    }
+}
+
+fn tried(outcome: CallOutcome, took: Duration) -> Tried {
+    let (output, error) = match outcome.result {
+        Ok(output) => (Some(output), None),
+        Err(failure) => (None, Some(FailureView::new(&failure, None, None))),
+    };
+    let report = outcome.report;
+    let logs = report.logs.into_iter().map(Into::into).collect();
+    Tried { output, error, logs, warnings: report.warnings, fuel: report.fuel, duration_seconds: took.as_secs_f64() }
+}
+
+/// The host of a tool that is tried: it offers nothing.
+struct NoTools;
+
+impl CallHost for NoTools {
+    fn call_tool(&self, tool: String, _input: Document) -> BoxFuture<'static, Result<Document, Failure>> {
+        let message = format!("could not call tool {tool:?}: a tool that is tried gets no tools");
+        std::future::ready(Err(Failure::new(FailureCode::Denied, message))).boxed()
+    }
+
+    fn tools(&self) -> Document {
+        Document::from_value(serde_json::json!([]))
+    }
+}
+
+/// The installed plugin that is meant.
+async fn installed(app: &App, name: &str, version: Option<&str>) -> Result<PluginRow, ApiError> {
+    let missing = || {
+        let which = version.map(|version| format!(" in version {version:.32?}")).unwrap_or_default();
+        ApiError::new(
+            Code::PluginNotFound,
+            format!("there is no plugin {name:.64?}{which}; GET /api/plugins lists them"),
+        )
+    };
+    if !is_name(name) || version.is_some_and(|version| version.len() > VERSION_BYTES_MAX) {
+        return Err(missing());
+    }
+    app.store.plugin(name, version).await?.ok_or_else(missing)
+}
+
+/// What a plugin's descriptor says about one of its tools.
+fn tool_of<'a>(row: &'a PluginRow, tool: &str) -> Result<&'a Value, ApiError> {
+    let tools = row.descriptor.value().get("tools").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let name = |tool: &'a Value| tool.get("name").and_then(Value::as_str);
+    tools.iter().find(|offered| name(offered) == Some(tool)).ok_or_else(|| {
+        let names: Vec<_> = tools.iter().filter_map(name).collect();
+        let detail = format!("plugin {} has no tool {tool:.64?}; it has {}", row.name, names.join(", "));
+        ApiError::new(Code::PluginNotFound, detail)
+    })
+}
+
+fn check_input(tool: &Value, input: &Document) -> Result<(), ApiError> {
+    let Some(schema) = tool.get("input_schema") else { return Ok(()) };
+    let problems = schemas::in_body(schema::problems(schema, input.value()), "/input", "schema_violation");
+    if problems.is_empty() {
+        return Ok(());
+    }
+    let detail = "the input does not satisfy the tool's input_schema; see errors";
+    Err(ApiError::new(Code::InvalidInput, detail).with_errors(problems))
+}

@@ -1,0 +1,181 @@
+//! Keeps logs, what follows from them, workflows and plugins in one SQLite file, and plugin components as files beside it.
+//!
+//! A log is the truth; the rows of executions, steps and approvals follow from it and are written in the same
+//! transaction. One task writes, and commits what is waiting as a group; reads have connections of their own.
+
+use std::{fmt, path::PathBuf, sync::Arc};
+
+use futures_util::future::BoxFuture;
+use sha2::{Digest as _, Sha256};
+use sqlx::{SqliteConnection, SqlitePool};
+use tokio::sync::{Mutex, mpsc, oneshot};
+use weir_engine::{event::Record, execution::Summary, id::Timestamp};
+
+mod approvals;
+mod batch;
+mod chunk;
+mod columns;
+mod connect;
+mod directory;
+mod error;
+mod events;
+mod executions;
+mod plugins;
+mod projection;
+mod queries;
+mod steps;
+mod workflows;
+mod writer;
+
+use self::{
+    batch::Prepared,
+    directory::Directory,
+    writer::{Message, Run, Writer},
+};
+
+pub use self::{
+    approvals::{ApprovalFilter, ApprovalRow, ApprovalStatus},
+    error::StoreError,
+    executions::{ExecutionFilter, ExecutionRow, StoredExecution, Unfinished, Wake},
+    plugins::{Installed, NewPlugin, PluginRow},
+    steps::{StepCursor, StepOutput, StepPage, StepRow, StepStatus},
+    workflows::{NewWorkflow, Saved, WorkflowFilter, WorkflowOrder, WorkflowRow, WorkflowVersion},
+};
+
+/// The most rows that one page of any list holds.
+pub const PAGE_MAX: u32 = 200;
+/// The most writes that may wait.
+const QUEUE_MAX: usize = 65_536;
+
+/// How a store is opened.
+#[derive(Debug, Clone)]
+pub struct StoreOptions {
+    /// Where everything lies; made with mode 0700 if it is missing.
+    pub data_dir: PathBuf,
+    /// Connections for reading, 1 to 4.
+    pub readers: u32,
+    /// Writes that may wait before callers wait too.
+    pub queue: usize,
+}
+
+impl StoreOptions {
+    /// The defaults for a data directory.
+    #[must_use]
+    pub fn new(data_dir: impl Into<PathBuf>) -> Self {
+        Self { data_dir: data_dir.into(), readers: 4, queue: 4096 }
+    }
+}
+
+/// Events of one execution to append, and how it stands after them.
+#[derive(Debug, Clone)]
+pub struct Append {
+    /// Which execution.
+    pub execution_id: Arc<str>,
+    /// The events; their numbers go on from what is stored, and the very first is `ExecutionStarted`.
+    pub records: Vec<Record>,
+    /// How the execution stands after the last of them.
+    pub summary: Summary,
+}
+
+/// The store of one data directory. Clones share it. The directory is free for another host when the store was closed,
+/// or soon after the last clone was dropped.
+#[derive(Debug, Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    directory: Directory,
+    readers: SqlitePool,
+    writer: mpsc::Sender<Message>,
+    /// Held while a plugin is installed or deleted, so that its file and its row change together.
+    plugin_files: Mutex<()>,
+}
+
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inner").field("directory", &self.directory).finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    /// Opens the store of a data directory, makes it if it is missing, and brings its schema up to date.
+    ///
+    /// # Errors
+    /// The directory cannot be used, another host has it open, SQLite is too old, or a migration failed.
+    pub async fn open(options: StoreOptions) -> Result<Self, StoreError> {
+        let directory = Directory::prepare(&options.data_dir)?;
+        let lock = directory.lock()?;
+        let connection = connect::writer(&directory.database()).await?;
+        let readers = connect::readers(&directory.database(), options.readers);
+        let (writer, receiver) = mpsc::channel(options.queue.clamp(1, QUEUE_MAX));
+        tokio::spawn(Writer::new(connection, receiver, lock).run());
+        let store = Self { inner: Arc::new(Inner { directory, readers, writer, plugin_files: Mutex::new(()) }) };
+        store.sweep_plugins().await?;
+        Ok(store)
+    }
+
+    /// Appends events and updates what follows from them. Returns once they are on disk; an append without events does
+    /// nothing. If the disk fails while it is written, the process ends (see the writer).
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] where the numbers do not go on from what is stored; the disk is full or the file is
+    /// busy. Nothing of this append is stored then, and the execution is to be loaded again.
+    pub async fn append(&self, append: Append) -> Result<(), StoreError> {
+        let Some(prepared) = Prepared::new(&append)? else { return Ok(()) };
+        drop(append);
+        let (answer, answered) = oneshot::channel();
+        self.send(Message::Append { prepared, answer }).await?;
+        answered.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// Writes what is waiting and closes the file; whatever is asked later fails with [`StoreError::Closed`].
+    pub async fn close(&self) {
+        self.inner.readers.close().await;
+        let (answer, answered) = oneshot::channel();
+        if self.send(Message::Close { answer }).await.is_ok() {
+            // An error means that another call closed it first.
+            drop(answered.await);
+        }
+    }
+
+    /// Runs `work` on the writer's connection in a transaction of its own; an error undoes it.
+    async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T, StoreError>> + Send + 'static,
+    {
+        let (value_sender, value) = oneshot::channel();
+        let run: Run = Box::new(move |connection| {
+            Box::pin(async move {
+                let result = work(connection).await;
+                let good = result.is_ok();
+                drop(value_sender.send(result));
+                good
+            })
+        });
+        let (answer, answered) = oneshot::channel();
+        self.send(Message::Job { run, answer }).await?;
+        answered.await.map_err(|_| StoreError::Closed)??;
+        value.await.map_err(|_| StoreError::Closed)?
+    }
+
+    async fn send(&self, message: Message) -> Result<(), StoreError> {
+        self.inner.writer.send(message).await.map_err(|_| StoreError::Closed)
+    }
+}
+
+/// The time of the system's clock.
+#[must_use]
+pub fn now() -> Timestamp {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    Timestamp(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+}
+
+/// SHA-256 in hex.
+fn digest(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut text, byte| {
+        text.extend([byte >> 4, byte & 15].map(|half| char::from_digit(half.into(), 16).unwrap_or('0')));
+        text
+    })
+}

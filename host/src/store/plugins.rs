@@ -1,0 +1,339 @@
+//! Plugins: rows here, components as files named by their digest.
+
+use std::{
+    cmp::Reverse,
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use sqlx::{SqliteConnection, sqlite::SqliteRow};
+use weir_engine::{id::Timestamp, json::Json};
+
+use super::{
+    Store, StoreError,
+    columns::{Columns, signed},
+    digest,
+    directory::{TEMPORARY_PREFIX, file_error, write_whole},
+    error::database,
+    now, queries,
+};
+
+/// One version of a plugin.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PluginRow {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its version.
+    pub version: Arc<str>,
+    /// SHA-256 of the component, in hex.
+    pub digest: Arc<str>,
+    /// What it offers.
+    pub descriptor: Json,
+    /// Size of the component.
+    pub size_bytes: u64,
+    /// What it imports.
+    pub imports: Vec<String>,
+    /// Whether new executions may use it.
+    pub enabled: bool,
+    /// When it was installed.
+    pub installed_at: Timestamp,
+    /// Who installed it.
+    pub installed_by: String,
+}
+
+/// A plugin to install; it was validated.
+#[derive(Debug, Clone)]
+pub struct NewPlugin {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// SHA-256 of `bytes`, in hex; checked.
+    pub digest: String,
+    /// What it offers.
+    pub descriptor: Json,
+    /// What it imports.
+    pub imports: Vec<String>,
+    /// The component.
+    pub bytes: bytes::Bytes,
+    /// Who installs it.
+    pub installed_by: String,
+}
+
+/// What installing did.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Installed {
+    /// The row.
+    pub plugin: PluginRow,
+    /// Whether it was installed now: not where the same version with the same bytes was there before.
+    pub new: bool,
+}
+
+impl Store {
+    /// Installs a version of a plugin: first its file is on disk, then its row.
+    ///
+    /// # Errors
+    /// [`StoreError::VersionTaken`]; the digest is wrong; the file or the database cannot be written.
+    pub async fn install_plugin(&self, new: NewPlugin) -> Result<Installed, StoreError> {
+        let _guard = self.inner.plugin_files.lock().await;
+        if let Some(plugin) = self.installed(&new).await? {
+            return Ok(Installed { plugin, new: false });
+        }
+        let plugin = PluginRow {
+            name: new.name.into(),
+            version: new.version.into(),
+            digest: new.digest.into(),
+            descriptor: new.descriptor,
+            size_bytes: new.bytes.len() as u64,
+            imports: new.imports,
+            enabled: true,
+            installed_at: now(),
+            installed_by: new.installed_by,
+        };
+        let path = self.component(&plugin.digest)?;
+        let (bytes, wanted) = (new.bytes, Arc::clone(&plugin.digest));
+        blocking(move || write_component(&path, &bytes, &wanted)).await?;
+        let row = plugin.clone();
+        self.write(move |connection| Box::pin(insert(connection, row))).await?;
+        Ok(Installed { plugin, new: true })
+    }
+
+    /// Every version of every plugin: by name, then the newest installed first.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn plugins(&self) -> Result<Vec<PluginRow>, StoreError> {
+        let rows = sqlx::query(queries::PLUGINS).fetch_all(&self.inner.readers).await;
+        rows.map_err(|e| database("list plugins", e))?.iter().map(plugin_row).collect()
+    }
+
+    /// The enabled versions that a catalog offers: by name, then the highest version first.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn enabled_plugins(&self) -> Result<Vec<PluginRow>, StoreError> {
+        let mut plugins = self.plugins().await?;
+        plugins.retain(|plugin| plugin.enabled);
+        plugins.sort_by_cached_key(|plugin| (Arc::clone(&plugin.name), Reverse(Precedence::of(&plugin.version))));
+        Ok(plugins)
+    }
+
+    /// A plugin: this version, or the highest enabled one, or, if none is enabled, the highest.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn plugin(&self, name: &str, version: Option<&str>) -> Result<Option<PluginRow>, StoreError> {
+        if let Some(version) = version {
+            let query = sqlx::query(queries::PLUGIN).bind(name).bind(version);
+            let row = query.fetch_optional(&self.inner.readers).await.map_err(|e| database("read a plugin", e))?;
+            return row.as_ref().map(plugin_row).transpose();
+        }
+        let rows = sqlx::query(queries::PLUGINS_OF_NAME).bind(name).fetch_all(&self.inner.readers).await;
+        let rows = rows.map_err(|e| database("read a plugin", e))?;
+        let plugins = rows.iter().map(plugin_row).collect::<Result<Vec<_>, _>>()?;
+        Ok(plugins.into_iter().max_by_key(|plugin| (plugin.enabled, Precedence::of(&plugin.version))))
+    }
+
+    /// The plugin with these bytes.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn plugin_by_digest(&self, digest: &str) -> Result<Option<PluginRow>, StoreError> {
+        let query = sqlx::query(queries::PLUGIN_BY_DIGEST).bind(digest);
+        let row = query.fetch_optional(&self.inner.readers).await.map_err(|e| database("read a plugin", e))?;
+        row.as_ref().map(plugin_row).transpose()
+    }
+
+    /// Switches a version on or off for executions to come.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`]; the database cannot be written.
+    pub async fn set_plugin_enabled(&self, name: &str, version: &str, enabled: bool) -> Result<PluginRow, StoreError> {
+        let (name, version) = (name.to_owned(), version.to_owned());
+        self.write(move |connection| {
+            Box::pin(async move {
+                let query = sqlx::query(queries::ENABLE_PLUGIN).bind(enabled).bind(&name).bind(&version);
+                query.execute(&mut *connection).await.map_err(|e| database("switch a plugin on or off", e))?;
+                one(connection, &name, &version).await
+            })
+        })
+        .await
+    }
+
+    /// Deletes a version that no unfinished execution is pinned to: first its row, then its file.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], [`StoreError::InUse`]; the database cannot be written.
+    pub async fn delete_plugin(&self, name: &str, version: &str) -> Result<(), StoreError> {
+        let _guard = self.inner.plugin_files.lock().await;
+        let (name, version) = (name.to_owned(), version.to_owned());
+        let digest = self.write(move |connection| Box::pin(delete(connection, name, version))).await?;
+        let path = self.component(&digest)?;
+        // What stays behind here is removed at the next start.
+        drop(tokio::fs::remove_file(path).await);
+        Ok(())
+    }
+
+    /// Where the component with this digest lies; `None` where the digest is not 64 hexadecimal digits.
+    #[must_use]
+    pub fn plugin_path(&self, digest: &str) -> Option<PathBuf> {
+        is_digest(digest).then(|| self.inner.directory.plugins().join(format!("{digest}.wasm")))
+    }
+
+    /// Removes files that an installation or a deletion left behind when the host stopped.
+    pub(super) async fn sweep_plugins(&self) -> Result<(), StoreError> {
+        let rows = sqlx::query_scalar::<_, String>(queries::PLUGIN_DIGESTS).fetch_all(&self.inner.readers).await;
+        let known: BTreeSet<String> = rows.map_err(|e| database("list plugins", e))?.into_iter().collect();
+        let folder = self.inner.directory.plugins();
+        blocking(move || sweep(&folder, &known)).await
+    }
+
+    fn component(&self, digest: &str) -> Result<PathBuf, StoreError> {
+        self.plugin_path(digest).ok_or_else(|| wrong_digest(digest))
+    }
+
+    /// The row of the same version, if its bytes are the same.
+    async fn installed(&self, new: &NewPlugin) -> Result<Option<PluginRow>, StoreError> {
+        let known = self.plugin(&new.name, Some(&new.version)).await?;
+        if known.as_ref().is_some_and(|known| *known.digest != *new.digest) {
+            return Err(StoreError::VersionTaken { name: new.name.clone(), version: new.version.clone() });
+        }
+        Ok(known)
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| StoreError::Closed)?
+}
+
+fn write_component(path: &Path, bytes: &[u8], wanted: &str) -> Result<(), StoreError> {
+    if digest(bytes) != wanted {
+        return Err(wrong_digest(wanted));
+    }
+    write_whole(path, bytes)
+}
+
+fn sweep(folder: &Path, known: &BTreeSet<String>) -> Result<(), StoreError> {
+    let entries = std::fs::read_dir(folder).map_err(|e| file_error("list", folder, e))?;
+    for entry in entries {
+        let entry = entry.map_err(|e| file_error("list", folder, e))?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let orphan = name.strip_suffix(".wasm").is_some_and(|digest| is_digest(digest) && !known.contains(digest));
+        if orphan || name.starts_with(TEMPORARY_PREFIX) {
+            std::fs::remove_file(entry.path()).map_err(|e| file_error("remove", &entry.path(), e))?;
+        }
+    }
+    Ok(())
+}
+
+async fn insert(connection: &mut SqliteConnection, plugin: PluginRow) -> Result<(), StoreError> {
+    let imports = serde_json::Value::from(plugin.imports).to_string();
+    let query = sqlx::query(queries::INSERT_PLUGIN)
+        .bind(&*plugin.name)
+        .bind(&*plugin.version)
+        .bind(&*plugin.digest)
+        .bind(plugin.descriptor.text())
+        .bind(signed(plugin.size_bytes))
+        .bind(imports)
+        .bind(plugin.enabled)
+        .bind(plugin.installed_at.0)
+        .bind(&plugin.installed_by);
+    query.execute(connection).await.map(drop).map_err(|e| database("install a plugin", e))
+}
+
+async fn one(connection: &mut SqliteConnection, name: &str, version: &str) -> Result<PluginRow, StoreError> {
+    let query = sqlx::query(queries::PLUGIN).bind(name).bind(version);
+    let row = query.fetch_optional(connection).await.map_err(|e| database("read a plugin", e))?;
+    let row = row.ok_or_else(|| StoreError::NotFound { noun: "plugin", name: format!("{name}@{version}") })?;
+    plugin_row(&row)
+}
+
+/// Deletes the row and answers its digest.
+async fn delete(connection: &mut SqliteConnection, name: String, version: String) -> Result<Arc<str>, StoreError> {
+    let plugin = one(&mut *connection, &name, &version).await?;
+    let query = sqlx::query_scalar::<_, i64>(queries::PLUGIN_USERS).bind(&*plugin.digest);
+    let users = query.fetch_one(&mut *connection).await.map_err(|e| database("look for users of a plugin", e))?;
+    if users > 0 {
+        return Err(StoreError::InUse { name, version, executions: usize::try_from(users).unwrap_or_default() });
+    }
+    let query = sqlx::query(queries::DELETE_PLUGIN).bind(name).bind(version);
+    query.execute(connection).await.map_err(|e| database("delete a plugin", e))?;
+    Ok(plugin.digest)
+}
+
+fn is_digest(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+fn wrong_digest(digest: &str) -> StoreError {
+    StoreError::Corrupt { what: format!("plugin {digest}"), reason: "its bytes have another digest".to_owned() }
+}
+
+fn plugin_row(row: &SqliteRow) -> Result<PluginRow, StoreError> {
+    let mut columns = Columns::new(row, "a plugin");
+    Ok(PluginRow {
+        name: columns.text()?,
+        version: columns.text()?,
+        digest: columns.text()?,
+        descriptor: columns.json()?,
+        size_bytes: columns.number()?,
+        imports: columns.json()?,
+        enabled: columns.next()?,
+        installed_at: columns.time()?,
+        installed_by: columns.next()?,
+    })
+}
+
+/// The order of semantic versions: numbers by value, a release above its pre-releases, build metadata left out.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Precedence {
+    core: Vec<u64>,
+    released: bool,
+    pre: Vec<Part>,
+}
+
+/// A part of a pre-release; numbers sort below words.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Part {
+    Number(u64),
+    Word(String),
+}
+
+impl Precedence {
+    fn of(version: &str) -> Self {
+        let version = version.split('+').next().unwrap_or_default();
+        let (core, pre) = version.split_once('-').map_or((version, None), |(core, pre)| (core, Some(pre)));
+        let part = |part: &str| part.parse().map_or_else(|_| Part::Word(part.to_owned()), Part::Number);
+        Self {
+            core: core.split('.').map(|number| number.parse().unwrap_or_default()).collect(),
+            released: pre.is_none(),
+            pre: pre.map(|pre| pre.split('.').map(part).collect()).unwrap_or_default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_sort_as_semver_says() {
+        let sorted = ["0.9.0", "0.10.0", "1.0.0-alpha", "1.0.0-alpha.1", "1.0.0-alpha.beta", "1.0.0-beta.2"];
+        let sorted = sorted.into_iter().chain(["1.0.0-beta.11", "1.0.0-rc.1", "1.0.0", "1.0.1", "10.0.0"]);
+        let keys: Vec<Precedence> = sorted.map(Precedence::of).collect();
+        assert!(keys.is_sorted_by(|a, b| a < b), "{keys:?}");
+        assert_eq!(Precedence::of("1.0.0+linux"), Precedence::of("1.0.0"));
+    }
+
+    #[test]
+    fn only_digests_name_files() {
+        assert!(is_digest(&"0a".repeat(32)));
+        for text in ["", "../../etc/passwd", &"0A".repeat(32), &"0a".repeat(33)] {
+            assert!(!is_digest(text), "{text}");
+        }
+    }
+}

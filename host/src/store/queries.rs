@@ -1,0 +1,278 @@
+//! The text of every statement, in one place: a test shows the plan of each.
+
+/// Columns of [`ExecutionRow`](super::ExecutionRow), in the order in which they are read.
+macro_rules! execution_columns {
+    () => {
+        "id, workflow_id, workflow_name, workflow_version, status, trigger_source, current_step_id, usage, started_at, \
+         completed_at, failure, paused, wake_at, idle, last_seq"
+    };
+}
+macro_rules! step_columns {
+    () => {
+        "call, ordinal, step_id, path, scope, kind, status, attempt, started_at, completed_at, end_seq"
+    };
+}
+macro_rules! approval_columns {
+    () => {
+        "execution_id, call, workflow_id, workflow_name, step_id, path, status, request, requested_at, due, closed_at, \
+         decision"
+    };
+}
+macro_rules! workflow_columns {
+    () => {
+        "id, name, description, active, version, created_at, updated_at"
+    };
+}
+macro_rules! version_columns {
+    () => {
+        "v.workflow_id, w.name, v.version, v.digest, v.definition, v.created_at"
+    };
+}
+macro_rules! plugin_columns {
+    () => {
+        "name, version, digest, descriptor, size_bytes, imports, enabled, installed_at, installed_by"
+    };
+}
+
+macro_rules! insert_executions {
+    () => {
+        "INSERT INTO executions (id, workflow_id, workflow_name, workflow_version, trigger_source, started_at, status, \
+         current_step_id, usage, wake_at, idle, completed_at, failure, paused, last_seq) \
+         SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6, value->>7, value->>8, \
+         value->>9, value->>10, value->>11, value->>12, value->>13, value->>14 FROM json_each(?);"
+    };
+}
+macro_rules! insert_events {
+    () => {
+        "INSERT INTO events (execution_id, seq, data) \
+         SELECT value->>0, value->>1, CAST(substr(?, value->>2, value->>3) AS TEXT) FROM json_each(?);"
+    };
+}
+macro_rules! insert_steps {
+    () => {
+        "INSERT INTO step_executions (execution_id, call, ordinal, step_id, path, scope, kind, status, attempt, \
+         started_at, completed_at, end_seq) \
+         SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6, value->>7, value->>8, \
+         value->>9, value->>10, value->>11 FROM json_each(?);"
+    };
+}
+
+macro_rules! list_executions {
+    ($and:literal) => {
+        concat!(
+            "SELECT ",
+            execution_columns!(),
+            " FROM executions WHERE id < ?1 AND id >= ?2 AND started_at >= ?3 AND started_at < ?4 ",
+            $and,
+            " ORDER BY id DESC LIMIT ?5"
+        )
+    };
+}
+macro_rules! list_workflows {
+    ($key:literal, $operator:literal, $order:literal) => {
+        concat!(
+            "SELECT ",
+            workflow_columns!(),
+            " FROM workflows WHERE deleted_at IS NULL AND (?1 IS NULL OR active = ?1) \
+             AND (?2 IS NULL OR instr(search_text, ?2) > 0) AND (?3 IS NULL OR ",
+            $key,
+            $operator,
+            "(SELECT ",
+            $key,
+            " FROM workflows WHERE id = ?3)) ORDER BY ",
+            $order,
+            " LIMIT ?4"
+        )
+    };
+}
+
+/// Makes a constant of each statement, and a list of all for the test.
+macro_rules! statements {
+    ($($(#[$doc:meta])* $name:ident = $text:expr;)*) => {
+        $($(#[$doc])* pub(super) const $name: &str = $text;)*
+        #[cfg(test)]
+        const ALL: &[(&str, &str)] = &[$((stringify!($name), $name)),*];
+    };
+}
+
+statements! {
+/// A batch that only starts executions (and perhaps ends them): the common case, and the cheapest. One text, because
+/// every text is a round trip to the connection's thread.
+WRITE_STARTS = concat!("BEGIN IMMEDIATE;", insert_executions!(), insert_events!(), insert_steps!(), "COMMIT;");
+
+/// Any batch. The numbers of an execution's events must go on from what is stored: else `last_seq` becomes NULL, and the
+/// transaction fails.
+WRITE_ALL = concat!(
+    "BEGIN IMMEDIATE;",
+    insert_executions!(),
+    "UPDATE executions SET status = j.value->>3, current_step_id = j.value->>4, usage = j.value->>5, \
+     wake_at = j.value->>6, idle = j.value->>7, completed_at = j.value->>8, failure = j.value->>9, \
+     paused = j.value->>10, \
+     last_seq = CASE WHEN last_seq = j.value->>1 - 1 THEN j.value->>2 END \
+     FROM json_each(?) AS j WHERE executions.id = j.value->>0;",
+    insert_events!(),
+    insert_steps!(),
+    "UPDATE step_executions SET status = coalesce(j.value->>2, status), attempt = coalesce(j.value->>3, attempt), \
+     completed_at = coalesce(j.value->>4, completed_at), end_seq = coalesce(j.value->>5, end_seq) \
+     FROM json_each(?) AS j \
+     WHERE step_executions.execution_id = j.value->>0 AND step_executions.call = j.value->>1 AND ordinal = 0;",
+    "INSERT INTO approvals (execution_id, call, workflow_id, workflow_name, step_id, path, status, request, \
+     requested_at, due, closed_at, decision) \
+     SELECT j.value->>0, j.value->>1, e.workflow_id, e.workflow_name, j.value->>2, j.value->>3, j.value->>4, \
+     j.value->>5, j.value->>6, j.value->>7, j.value->>8, j.value->>9 \
+     FROM json_each(?) AS j JOIN executions AS e ON e.id = j.value->>0;",
+    "UPDATE approvals SET status = j.value->>2, closed_at = j.value->>3, decision = j.value->>4 \
+     FROM json_each(?) AS j \
+     WHERE approvals.execution_id = j.value->>0 AND approvals.call = j.value->>1 AND status = 'pending';",
+    "COMMIT;"
+);
+
+BEGIN = "BEGIN IMMEDIATE";
+COMMIT = "COMMIT";
+ROLLBACK = "ROLLBACK";
+SQLITE_VERSION = "SELECT sqlite_version()";
+SYNCHRONOUS = "PRAGMA synchronous";
+
+EVENTS_FROM = "SELECT seq, data FROM events WHERE execution_id = ?1 \
+     AND seq >= coalesce((SELECT max(seq) FROM events WHERE execution_id = ?1 AND seq <= ?2), 0) ORDER BY seq";
+EVENTS_CHUNK = "SELECT seq, data FROM events WHERE execution_id = ? AND seq <= ? ORDER BY seq DESC LIMIT 1";
+
+EXECUTION = concat!("SELECT ", execution_columns!(), " FROM executions WHERE id = ?");
+EXECUTIONS = list_executions!("");
+EXECUTIONS_COMPLETED = list_executions!("AND status = 'completed'");
+EXECUTIONS_BY_STATUS = list_executions!("AND status = ?6 AND status <> 'completed'");
+EXECUTIONS_BY_WORKFLOW = list_executions!("AND workflow_id = ?6");
+EXECUTIONS_BY_WORKFLOW_AND_STATUS = list_executions!("AND workflow_id = ?6 AND status = ?7");
+UNFINISHED = "SELECT id, idle, wake_at FROM executions \
+     WHERE status IN ('pending', 'running', 'awaiting_human') AND status <> 'completed'";
+UNFINISHED_COUNT = "SELECT count(*) FROM executions \
+     WHERE status IN ('pending', 'running', 'awaiting_human') AND status <> 'completed'";
+NEXT_WAKES = "SELECT id, wake_at FROM executions WHERE idle = 1 AND wake_at IS NOT NULL ORDER BY wake_at LIMIT ?";
+
+STEPS = concat!(
+    "SELECT ",
+    step_columns!(),
+    " FROM step_executions WHERE execution_id = ? AND (call, ordinal) > (?, ?) ORDER BY call, ordinal LIMIT ?"
+);
+STEP_BY_PATH = concat!(
+    "SELECT ",
+    step_columns!(),
+    " FROM step_executions WHERE execution_id = ? AND path = ? ORDER BY call DESC, ordinal DESC LIMIT 1"
+);
+STEPS_OF_ROOT = "SELECT step_id, end_seq FROM step_executions \
+     WHERE execution_id = ? AND scope = 0 AND end_seq IS NOT NULL AND ordinal = 0 AND status IN ('completed', 'failed')";
+
+APPROVAL = concat!("SELECT ", approval_columns!(), " FROM approvals WHERE execution_id = ? AND call = ?");
+APPROVALS_OF = concat!(
+    "SELECT ",
+    approval_columns!(),
+    " FROM approvals WHERE execution_id = ? AND call > ? ORDER BY call LIMIT ?"
+);
+APPROVALS_PENDING = concat!(
+    "SELECT ",
+    approval_columns!(),
+    " FROM approvals WHERE status = 'pending' AND (requested_at, execution_id, call) < (?1, ?2, ?3) \
+     ORDER BY requested_at DESC, execution_id DESC, call DESC LIMIT ?4"
+);
+APPROVALS_PENDING_BY_WORKFLOW = concat!(
+    "SELECT ",
+    approval_columns!(),
+    " FROM approvals WHERE status = 'pending' AND (requested_at, execution_id, call) < (?1, ?2, ?3) \
+     AND workflow_id = ?5 ORDER BY requested_at DESC, execution_id DESC, call DESC LIMIT ?4"
+);
+
+WORKFLOW_BY_ID = concat!("SELECT ", workflow_columns!(), " FROM workflows WHERE id = ? AND deleted_at IS NULL");
+WORKFLOW_BY_NAME = concat!("SELECT ", workflow_columns!(), " FROM workflows WHERE name_folded = ? AND deleted_at IS NULL");
+WORKFLOWS_BY_NAME = list_workflows!("name_folded", " > ", "name_folded");
+WORKFLOWS_NEWEST = list_workflows!("id", " < ", "id DESC");
+WORKFLOW_VERSION = concat!(
+    "SELECT ",
+    version_columns!(),
+    " FROM workflow_versions v JOIN workflows w ON w.id = v.workflow_id WHERE v.workflow_id = ? AND v.version <= ? \
+     ORDER BY v.version DESC LIMIT 1"
+);
+WORKFLOW_VERSIONS = concat!(
+    "SELECT ",
+    version_columns!(),
+    " FROM workflow_versions v JOIN workflows w ON w.id = v.workflow_id WHERE v.workflow_id = ? AND v.version < ? \
+     ORDER BY v.version DESC LIMIT ?"
+);
+INSERT_WORKFLOW = "INSERT INTO workflows (id, name, name_folded, search_text, description, \
+     active, version, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
+UPDATE_WORKFLOW = "UPDATE workflows SET name = ?, name_folded = ?, search_text = ?, \
+     description = ?, active = ?, version = ?, updated_at = ? WHERE id = ?";
+DELETE_WORKFLOW = "UPDATE workflows SET deleted_at = ? WHERE id = ? AND deleted_at IS NULL";
+INSERT_VERSION = "INSERT INTO workflow_versions (workflow_id, version, digest, definition, created_at) VALUES (?, ?, ?, ?, ?)";
+
+PLUGINS = concat!("SELECT ", plugin_columns!(), " FROM plugins ORDER BY name, installed_at DESC");
+PLUGINS_OF_NAME = concat!("SELECT ", plugin_columns!(), " FROM plugins WHERE name = ?");
+PLUGIN = concat!("SELECT ", plugin_columns!(), " FROM plugins WHERE name = ? AND version = ?");
+PLUGIN_BY_DIGEST = concat!("SELECT ", plugin_columns!(), " FROM plugins WHERE digest = ?");
+PLUGIN_DIGESTS = "SELECT digest FROM plugins";
+INSERT_PLUGIN = "INSERT INTO plugins (name, version, digest, descriptor, size_bytes, imports, \
+     enabled, installed_at, installed_by) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
+ENABLE_PLUGIN = "UPDATE plugins SET enabled = ? WHERE name = ? AND version = ?";
+DELETE_PLUGIN = "DELETE FROM plugins WHERE name = ? AND version = ?";
+/// An execution names the digests that it is pinned to in its first event. Deleting is rare, so this reads the first
+/// chunk of everything unfinished instead of keeping an index that every start would have to pay for.
+PLUGIN_USERS = "SELECT count(*) FROM (SELECT 1 FROM executions AS x \
+     JOIN events AS e ON e.execution_id = x.id AND e.seq = 1 \
+     WHERE x.status IN ('pending', 'running', 'awaiting_human') AND x.status <> 'completed' \
+     AND instr(e.data, ?) > 0 LIMIT 1000)";
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::{Connection as _, Row as _, SqliteConnection};
+
+    use super::{
+        super::{connect, directory::Directory},
+        ALL,
+    };
+
+    /// Tables that grow with every execution.
+    const GROWING: [&str; 4] = ["executions", "step_executions", "events", "approvals"];
+    /// Indices that hold only what is under way, and so may be read from their beginning.
+    const OPEN_ONLY: [&str; 3] = ["executions_to_wake", "approvals_pending", "approvals_pending_by_workflow"];
+
+    async fn plan(connection: &mut SqliteConnection, statement: &str) -> Vec<String> {
+        let text = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
+        let rows = sqlx::raw_sql(text).fetch_all(connection).await.unwrap();
+        rows.iter().map(|row| row.get::<String, _>("detail")).collect()
+    }
+
+    fn reads_all(detail: &str) -> bool {
+        let mut words = detail.split_whitespace();
+        let scans = words.next() == Some("SCAN");
+        let table = words.next().unwrap_or_default();
+        let index = words.next_back().unwrap_or_default();
+        // `x` and `e` are what the statements call executions and events.
+        scans && (GROWING.contains(&table) || ["x", "e"].contains(&table)) && !OPEN_ONLY.contains(&index)
+    }
+
+    #[tokio::test]
+    async fn no_statement_reads_a_growing_table_from_end_to_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut connection = connect::writer(&Directory::prepare(folder.path()).unwrap().database()).await.unwrap();
+        for (name, text) in ALL {
+            let with_plan =
+                |s: &&str| !["", "BEGIN IMMEDIATE", "COMMIT", "ROLLBACK"].contains(s) && !s.starts_with("PRAGMA");
+            for statement in text.split(';').map(str::trim).filter(with_plan) {
+                let plan = plan(&mut connection, statement).await;
+                assert!(!plan.iter().any(|detail| reads_all(detail)), "{name}: {plan:#?}");
+                let listing = name.starts_with("EXECUTIONS") || name.starts_with("APPROVALS") || *name == "STEPS";
+                assert!(!listing || !plan.iter().any(|detail| detail.contains("TEMP B-TREE")), "{name}: {plan:#?}");
+            }
+        }
+        connection.close().await.unwrap();
+    }
+
+    #[test]
+    fn full_scans_are_seen() {
+        assert!(reads_all("SCAN executions"));
+        assert!(reads_all("SCAN e USING INDEX sqlite_autoindex_events_1"));
+        assert!(!reads_all("SCAN executions USING COVERING INDEX executions_to_wake"));
+        assert!(!reads_all("SEARCH executions USING PRIMARY KEY (id=?)"));
+        assert!(!reads_all("SCAN j VIRTUAL TABLE INDEX 1:"));
+    }
+}

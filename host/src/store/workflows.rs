@@ -1,0 +1,341 @@
+//! Workflows and their immutable versions.
+
+use std::sync::Arc;
+
+use sqlx::{SqliteConnection, SqliteExecutor, sqlite::SqliteRow};
+use uuid::Uuid;
+use weir_engine::{id::Timestamp, json::Json};
+
+use super::{
+    Store, StoreError,
+    columns::{Columns, page},
+    digest,
+    error::database,
+    now, queries,
+};
+
+/// A workflow as it is now, without its definition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkflowRow {
+    /// Its id, a version 7 UUID.
+    pub id: Arc<str>,
+    /// Its name; live workflows differ in more than case.
+    pub name: Arc<str>,
+    /// What it is for.
+    pub description: Option<String>,
+    /// Whether triggers start it.
+    pub active: bool,
+    /// Its newest version, from 1.
+    pub version: u32,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was last saved.
+    pub updated_at: Timestamp,
+}
+
+/// One immutable version of a workflow.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WorkflowVersion {
+    /// The workflow.
+    pub workflow_id: Arc<str>,
+    /// The workflow's name now.
+    pub name: Arc<str>,
+    /// From 1.
+    pub version: u32,
+    /// SHA-256 of the definition's text, in hex.
+    pub digest: String,
+    /// The definition.
+    pub definition: Json,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// A workflow to save.
+#[derive(Debug, Clone)]
+pub struct NewWorkflow {
+    /// Its name.
+    pub name: String,
+    /// What it is for.
+    pub description: Option<String>,
+    /// Whether triggers start it.
+    pub active: bool,
+    /// The definition, which was found valid.
+    pub definition: Json,
+}
+
+/// What saving did.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Saved {
+    /// The workflow as it is now.
+    pub workflow: WorkflowRow,
+    /// Its newest version.
+    pub version: WorkflowVersion,
+    /// Whether a version was made: not where the definition is the one that the newest version has.
+    pub new_version: bool,
+}
+
+/// The order of a list of workflows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WorkflowOrder {
+    /// By name, from a to z.
+    #[default]
+    Name,
+    /// The newest first.
+    Newest,
+}
+
+/// Which workflows to list. Everything that is set must hold.
+#[derive(Debug, Clone, Default)]
+pub struct WorkflowFilter {
+    /// Those whose name or description holds this text, whatever its case.
+    pub search: Option<String>,
+    /// Those that are active, or those that are not.
+    pub active: Option<bool>,
+    /// In which order.
+    pub order: WorkflowOrder,
+}
+
+impl Store {
+    /// Saves a new workflow as version 1.
+    ///
+    /// # Errors
+    /// [`StoreError::NameTaken`]; the database cannot be written.
+    pub async fn create_workflow(&self, new: NewWorkflow) -> Result<Saved, StoreError> {
+        self.write(move |connection| Box::pin(create(connection, new))).await
+    }
+
+    /// Replaces name, description, active and definition of a workflow; makes a new version where the definition's text
+    /// differs from the newest one's.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], [`StoreError::NameTaken`]; the database cannot be written.
+    pub async fn update_workflow(&self, id: &str, new: NewWorkflow) -> Result<Saved, StoreError> {
+        let id = id.to_owned();
+        self.write(move |connection| Box::pin(update(connection, id, new))).await
+    }
+
+    /// Deletes a workflow and frees its name. Its versions stay for the executions that ran them.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`]; the database cannot be written.
+    pub async fn delete_workflow(&self, id: &str) -> Result<(), StoreError> {
+        let id = id.to_owned();
+        self.write(move |connection| {
+            Box::pin(async move {
+                let query = sqlx::query(queries::DELETE_WORKFLOW).bind(now().0).bind(&id);
+                let done = query.execute(connection).await.map_err(|e| database("delete a workflow", e))?;
+                if done.rows_affected() == 0 { Err(not_found(id)) } else { Ok(()) }
+            })
+        })
+        .await
+    }
+
+    /// The live workflow with this id or, if there is none, with this name.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn workflow(&self, id_or_name: &str) -> Result<Option<WorkflowRow>, StoreError> {
+        let readers = &self.inner.readers;
+        if let Some(found) = one(readers, queries::WORKFLOW_BY_ID, id_or_name).await? {
+            return Ok(Some(found));
+        }
+        one(readers, queries::WORKFLOW_BY_NAME, &folded(id_or_name)).await
+    }
+
+    /// A version of a workflow, deleted or not; the newest if `version` is `None`.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn workflow_version(
+        &self,
+        workflow_id: &str,
+        version: Option<u32>,
+    ) -> Result<Option<WorkflowVersion>, StoreError> {
+        let found = version_up_to(&self.inner.readers, workflow_id, version.unwrap_or(u32::MAX)).await?;
+        Ok(found.filter(|found| version.is_none_or(|version| found.version == version)))
+    }
+
+    /// Versions of a workflow, newest first, older than `before`, at most `limit` and never more than
+    /// [`PAGE_MAX`](super::PAGE_MAX).
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn workflow_versions(
+        &self,
+        workflow_id: &str,
+        before: Option<u32>,
+        limit: u32,
+    ) -> Result<Vec<WorkflowVersion>, StoreError> {
+        let query = sqlx::query(queries::WORKFLOW_VERSIONS).bind(workflow_id).bind(before.unwrap_or(u32::MAX));
+        let rows = query.bind(page(limit)).fetch_all(&self.inner.readers).await;
+        rows.map_err(|e| database("list versions of a workflow", e))?.iter().map(version_row).collect()
+    }
+
+    /// Live workflows that `filter` lets pass, after the one with the id `after` in the filter's order, at most `limit`
+    /// and never more than [`PAGE_MAX`](super::PAGE_MAX).
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn workflows(
+        &self,
+        filter: &WorkflowFilter,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<WorkflowRow>, StoreError> {
+        let text = match filter.order {
+            WorkflowOrder::Name => queries::WORKFLOWS_BY_NAME,
+            WorkflowOrder::Newest => queries::WORKFLOWS_NEWEST,
+        };
+        let search = filter.search.as_ref().map(|search| search.to_lowercase());
+        let query = sqlx::query(text).bind(filter.active).bind(search).bind(after).bind(page(limit));
+        let rows = query.fetch_all(&self.inner.readers).await.map_err(|e| database("list workflows", e))?;
+        rows.iter().map(workflow_row).collect()
+    }
+}
+
+async fn create(connection: &mut SqliteConnection, new: NewWorkflow) -> Result<Saved, StoreError> {
+    check_name(connection, &new.name, None).await?;
+    let at = now();
+    let workflow = WorkflowRow {
+        id: Uuid::now_v7().to_string().into(),
+        name: new.name.into(),
+        description: new.description,
+        active: new.active,
+        version: 1,
+        created_at: at,
+        updated_at: at,
+    };
+    let query = sqlx::query(queries::INSERT_WORKFLOW)
+        .bind(&*workflow.id)
+        .bind(&*workflow.name)
+        .bind(folded(&workflow.name))
+        .bind(search_text(&workflow))
+        .bind(&workflow.description)
+        .bind(workflow.active)
+        .bind(workflow.version)
+        .bind(at.0)
+        .bind(at.0);
+    query.execute(&mut *connection).await.map_err(|e| database("save a workflow", e))?;
+    let version = insert_version(connection, &workflow, new.definition).await?;
+    Ok(Saved { workflow, version, new_version: true })
+}
+
+async fn update(connection: &mut SqliteConnection, id: String, new: NewWorkflow) -> Result<Saved, StoreError> {
+    let old: Option<WorkflowRow> = one(&mut *connection, queries::WORKFLOW_BY_ID, &id).await?;
+    let Some(old) = old else { return Err(not_found(id)) };
+    check_name(connection, &new.name, Some(&id)).await?;
+    let newest = version_up_to(&mut *connection, &id, old.version).await?;
+    let same = newest.filter(|newest| newest.digest == digest(new.definition.text().as_bytes()));
+    let workflow = WorkflowRow {
+        name: new.name.into(),
+        description: new.description,
+        active: new.active,
+        version: if same.is_some() { old.version } else { old.version.saturating_add(1) },
+        updated_at: now(),
+        ..old
+    };
+    let query = sqlx::query(queries::UPDATE_WORKFLOW)
+        .bind(&*workflow.name)
+        .bind(folded(&workflow.name))
+        .bind(search_text(&workflow))
+        .bind(&workflow.description)
+        .bind(workflow.active)
+        .bind(workflow.version)
+        .bind(workflow.updated_at.0)
+        .bind(&id);
+    query.execute(&mut *connection).await.map_err(|e| database("save a workflow", e))?;
+    let new_version = same.is_none();
+    let version = match same {
+        Some(same) => WorkflowVersion { name: Arc::clone(&workflow.name), ..same },
+        None => insert_version(connection, &workflow, new.definition).await?,
+    };
+    Ok(Saved { workflow, version, new_version })
+}
+
+async fn check_name(connection: &mut SqliteConnection, name: &str, own_id: Option<&str>) -> Result<(), StoreError> {
+    let holder: Option<WorkflowRow> = one(connection, queries::WORKFLOW_BY_NAME, &folded(name)).await?;
+    match holder.filter(|holder| Some(&*holder.id) != own_id) {
+        None => Ok(()),
+        Some(holder) => Err(StoreError::NameTaken { name: name.to_owned(), workflow_id: holder.id.to_string() }),
+    }
+}
+
+async fn insert_version(
+    connection: &mut SqliteConnection,
+    workflow: &WorkflowRow,
+    definition: Json,
+) -> Result<WorkflowVersion, StoreError> {
+    let version = WorkflowVersion {
+        workflow_id: Arc::clone(&workflow.id),
+        name: Arc::clone(&workflow.name),
+        version: workflow.version,
+        digest: digest(definition.text().as_bytes()),
+        definition,
+        created_at: workflow.updated_at,
+    };
+    let query = sqlx::query(queries::INSERT_VERSION)
+        .bind(&*version.workflow_id)
+        .bind(version.version)
+        .bind(&version.digest)
+        .bind(version.definition.text())
+        .bind(version.created_at.0);
+    query.execute(connection).await.map_err(|e| database("save a version of a workflow", e))?;
+    Ok(version)
+}
+
+async fn one<'e>(
+    executor: impl SqliteExecutor<'e>,
+    text: &'static str,
+    key: &str,
+) -> Result<Option<WorkflowRow>, StoreError> {
+    let row = sqlx::query(text).bind(key).fetch_optional(executor).await;
+    row.map_err(|e| database("read a workflow", e))?.as_ref().map(workflow_row).transpose()
+}
+
+async fn version_up_to<'e>(
+    executor: impl SqliteExecutor<'e>,
+    workflow_id: &str,
+    version: u32,
+) -> Result<Option<WorkflowVersion>, StoreError> {
+    let row = sqlx::query(queries::WORKFLOW_VERSION).bind(workflow_id).bind(version).fetch_optional(executor).await;
+    row.map_err(|e| database("read a version of a workflow", e))?.as_ref().map(version_row).transpose()
+}
+
+/// Names that differ only in case or in spaces around them are one name.
+fn folded(name: &str) -> String {
+    name.trim().to_lowercase()
+}
+
+fn search_text(workflow: &WorkflowRow) -> String {
+    let description = workflow.description.as_deref().unwrap_or_default();
+    format!("{}\n{description}", workflow.name).to_lowercase()
+}
+
+fn not_found(name: String) -> StoreError {
+    StoreError::NotFound { noun: "workflow", name }
+}
+
+fn workflow_row(row: &SqliteRow) -> Result<WorkflowRow, StoreError> {
+    let mut columns = Columns::new(row, "a workflow");
+    Ok(WorkflowRow {
+        id: columns.text()?,
+        name: columns.text()?,
+        description: columns.next()?,
+        active: columns.next()?,
+        version: columns.number()?,
+        created_at: columns.time()?,
+        updated_at: columns.time()?,
+    })
+}
+
+fn version_row(row: &SqliteRow) -> Result<WorkflowVersion, StoreError> {
+    let mut columns = Columns::new(row, "a version of a workflow");
+    Ok(WorkflowVersion {
+        workflow_id: columns.text()?,
+        name: columns.text()?,
+        version: columns.number()?,
+        digest: columns.next()?,
+        definition: columns.json()?,
+        created_at: columns.time()?,
+    })
+}

@@ -1,0 +1,132 @@
+//! A runtime that the tests share, and calls of guest programs.
+
+use std::{
+    env, fs,
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use tempfile::TempDir;
+use weir_engine::{
+    failure::{Failure, FailureCode},
+    json::Json,
+};
+use weir_host::runtime::{CallHost, CallOutcome, CompileLimits, Inspected, PluginCall, Runtime, RuntimeConfig};
+
+/// How much later than its limit a call may end: the machine that runs the tests does other things too.
+pub(crate) const SLACK: Duration = Duration::from_secs(2);
+
+/// A runtime in a directory of its own.
+pub(crate) struct Sandbox {
+    pub(crate) runtime: Runtime,
+    pub(crate) directory: TempDir,
+}
+
+impl Sandbox {
+    pub(crate) fn new() -> Self {
+        Self::with_limits(CompileLimits::default())
+    }
+
+    pub(crate) fn with_limits(limits: CompileLimits) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        Self { runtime: open(&directory, limits), directory }
+    }
+
+    /// The same directory after a restart.
+    pub(crate) fn reopened(self) -> Self {
+        let Self { runtime, directory } = self;
+        drop(runtime);
+        Self { runtime: open(&directory, CompileLimits::default()), directory }
+    }
+}
+
+fn open(directory: &TempDir, compile_limits: CompileLimits) -> Runtime {
+    let config = RuntimeConfig {
+        components_dir: directory.path().join("plugins"),
+        cache_dir: directory.path().join("compiled"),
+        compiler: PathBuf::from(env!("CARGO_BIN_EXE_weir")),
+        compile_limits,
+        tool_slots: 12,
+        agent_slots: 4,
+    };
+    fs::create_dir_all(&config.components_dir).unwrap();
+    Runtime::new(config).unwrap()
+}
+
+/// The runtime that most tests share.
+pub(crate) fn shared() -> &'static Runtime {
+    static SHARED: OnceLock<Sandbox> = OnceLock::new();
+    &SHARED.get_or_init(Sandbox::new).runtime
+}
+
+/// The component of a guest program.
+pub(crate) fn guest(name: &str) -> Bytes {
+    let target = env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target")), PathBuf::from);
+    let path = target.join(format!("wasm32-wasip2/plugin/examples/{name}.wasm"));
+    let bytes = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}; run `make guests` first", path.display()));
+    Bytes::from(bytes)
+}
+
+pub(crate) async fn installed(name: &str) -> Inspected {
+    loop {
+        match shared().validate_and_compile(guest(name)).await {
+            Ok(inspected) => return inspected,
+            Err(weir_host::runtime::UploadError::Busy) => tokio::task::yield_now().await,
+            Err(error) => panic!("{name}: {error}"),
+        }
+    }
+}
+
+/// A call of a guest's tool.
+pub(crate) async fn request(name: &str, input: &str) -> PluginCall {
+    PluginCall {
+        digest: installed(name).await.digest,
+        name: "run".to_owned(),
+        agent: false,
+        config: json("{}"),
+        input: json(input),
+        idempotency_key: "execution/1".to_owned(),
+        attempt: 0,
+        execution_id: "execution".into(),
+        path: "step".into(),
+        timeout: Duration::from_secs(20),
+        fuel: None,
+        memory_bytes: None,
+    }
+}
+
+pub(crate) fn json(text: &str) -> Json {
+    Json::parse(text).unwrap()
+}
+
+pub(crate) async fn perform(call: PluginCall) -> CallOutcome {
+    shared().call(call, Arc::new(NoTools)).await
+}
+
+pub(crate) async fn run(name: &str, input: &str) -> CallOutcome {
+    perform(request(name, input).await).await
+}
+
+/// The failure that a call must end with.
+pub(crate) fn failed(outcome: CallOutcome, code: FailureCode) -> Failure {
+    let Err(failure) = outcome.result else { panic!("the guest was expected to fail with {code:?}") };
+    assert_eq!(failure.code, code, "{}", failure.message);
+    failure
+}
+
+/// A host without tools.
+pub(crate) struct NoTools;
+
+impl CallHost for NoTools {
+    fn call_tool(&self, tool: String, _: Json) -> BoxFuture<'static, Result<Json, Failure>> {
+        Box::pin(async move { Err(Failure::new(FailureCode::Denied, format!("no {tool} here"))) })
+    }
+
+    fn tools(&self) -> Json {
+        json("[]")
+    }
+}

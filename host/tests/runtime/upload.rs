@@ -1,0 +1,406 @@
+//! What is taken as a plugin, and what is not.
+
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use wasmparser::{Parser, Payload};
+use weir_engine::failure::FailureCode;
+use weir_host::runtime::{CompileLimits, PluginCall, UploadError, limits};
+
+use super::support::{NoTools, Sandbox, guest, installed, perform, request, shared};
+
+/// A component with sections added at its end.
+struct Grown(Vec<u8>);
+
+impl Grown {
+    fn from(name: &str) -> Self {
+        Self(guest(name).to_vec())
+    }
+
+    fn section(mut self, id: u8, content: &[u8]) -> Self {
+        self.0.push(id);
+        self.0.extend(leb(content.len()));
+        self.0.extend_from_slice(content);
+        self
+    }
+
+    /// Adds a module and makes `instances` instances of it.
+    fn module(self, text: &str, instances: usize) -> Self {
+        let index = modules(&self.0);
+        let module = wat::parse_str(text).unwrap();
+        let mut content = leb(instances);
+        for _ in 0..instances {
+            content.push(0);
+            content.extend(leb(index));
+            content.extend(leb(0));
+        }
+        self.section(1, &module).section(2, &content)
+    }
+
+    fn bytes(self) -> Bytes {
+        Bytes::from(self.0)
+    }
+}
+
+fn leb(mut value: usize) -> Vec<u8> {
+    let mut out = Vec::new();
+    loop {
+        let byte = u8::try_from(value & 0x7f).unwrap();
+        value >>= 7;
+        if value == 0 {
+            out.push(byte);
+            return out;
+        }
+        out.push(byte | 0x80);
+    }
+}
+
+/// The modules that stand in the outermost component.
+#[expect(clippy::wildcard_enum_match_arm, reason = "only some sections count")]
+fn modules(component: &[u8]) -> usize {
+    let (mut depth, mut count) = (0, 0);
+    for payload in Parser::new(0).parse_all(component) {
+        match payload.unwrap() {
+            Payload::Version { .. } => depth += 1,
+            Payload::End(_) => depth -= 1,
+            Payload::ModuleSection { .. } if depth == 1 => count += 1,
+            _ => {}
+        }
+    }
+    count
+}
+
+fn refused(bytes: &[u8]) -> UploadError {
+    match shared().inspect(bytes) {
+        Err(error) => error,
+        Ok(_) => panic!("these bytes should be refused"),
+    }
+}
+
+async fn refused_upload(sandbox: &Sandbox, bytes: Bytes) -> UploadError {
+    match sandbox.runtime.validate_and_compile(bytes).await {
+        Err(error) => error,
+        Ok(_) => panic!("this component should be refused"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_is_taken_with_all_that_it_says() {
+    let plugin = installed("echo").await;
+    assert_eq!(plugin.digest.len(), 64);
+    assert_eq!(plugin.descriptor.name, "echo");
+    assert!(plugin.descriptor.offer("run").is_some() && plugin.descriptor.offer("act").is_some());
+    assert_eq!(plugin.descriptor.agents[0].tools, ["echo.run"]);
+    assert!(plugin.imports.contains(&"weir:plugin/log@0.1.0".to_owned()), "{:?}", plugin.imports);
+    assert_eq!(plugin.size, guest("echo").len() as u64);
+    assert_eq!(installed("echo").await.digest, plugin.digest);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_that_is_not_stored_is_a_failure_of_its_own() {
+    let mut call = request("echo", "1").await;
+    for digest in ["0".repeat(64), "../../etc/passwd".to_owned(), String::new()] {
+        call.digest = digest;
+        assert_eq!(perform(call.clone()).await.result.unwrap_err().code, FailureCode::PluginNotFound);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn h3_a_large_beginning_is_refused() {
+    for (module, named) in [
+        ("(module (memory 65536))", "bytes of initial memory"),
+        ("(module (table 100000000 funcref))", "table elements"),
+        ("(module (memory 4097))", "bytes of initial memory"),
+    ] {
+        let error = refused(&Grown::from("echo").module(module, 1).bytes());
+        assert_eq!(error.code(), "component_too_complex");
+        assert!(error.to_string().contains(named), "{error}");
+    }
+    // Enough for an instance of the default size, and too much beside the plugin's own memory.
+    let sandbox = Sandbox::new();
+    let bytes = Grown::from("echo").module("(module (memory 1024))", 1).bytes();
+    let error = refused_upload(&sandbox, bytes).await;
+    assert!(matches!(&error, UploadError::Describe(failure) if failure.code == FailureCode::MemoryLimit), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn h4_instances_and_memories_are_counted_together() {
+    let error = refused(&Grown::from("echo").module("(module)", 500).bytes());
+    assert!(error.to_string().contains("50") && error.to_string().contains("module instances"), "{error}");
+    let error = refused(&Grown::from("echo").module("(module (memory 1))", 9).bytes());
+    assert!(error.to_string().contains("memories"), "{error}");
+
+    // Seven memories of 16 MiB each are below every limit of their own.
+    let sandbox = Sandbox::new();
+    let bytes = Grown::from("echo").module("(module (memory 256))", 7).bytes();
+    let error = refused_upload(&sandbox, bytes).await;
+    assert!(matches!(&error, UploadError::Describe(failure) if failure.code == FailureCode::MemoryLimit), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn h16_what_is_not_our_world_is_refused_by_name() {
+    let import = |name: &str| format!("(component (import \"{name}\" (instance)))");
+    let cases = [
+        ("(component)".to_owned(), "export `weir:plugin/plugin@0.1.x` is missing; exported: nothing"),
+        (import("wasi:sockets/tcp@0.2.0"), "import `wasi:sockets/tcp@0.2.0` is not offered"),
+        (import("wasi:http/types@0.2.0"), "import `wasi:http/types@0.2.0` is not offered"),
+        (import("weir:plugin/log@0.2.0"), "import `weir:plugin/log@0.2.0` is not offered"),
+        (import("weir:plugin/model@0.1.0"), "import `weir:plugin/model@0.1.0` is not offered"),
+        (import("evil:corp/backdoor"), "import `evil:corp/backdoor` is not offered"),
+        (
+            "(component (instance $i) (export \"wasi:cli/run@0.2.0\" (instance $i)))".to_owned(),
+            "missing; exported: wasi:cli/run@0.2.0",
+        ),
+        (import("wasi:cli/exit@0.3.0"), "import `wasi:cli/exit@0.3.0` is not offered"),
+    ];
+    for (text, expected) in cases {
+        let error = refused(&wat::parse_str(&text).unwrap());
+        assert_eq!(error.code(), "wrong_interface", "{error}");
+        assert!(error.to_string().contains(expected), "{error}");
+    }
+    assert_eq!(refused(&wat::parse_str("(module)").unwrap()).code(), "core_module");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn h16_features_that_are_off_are_refused() {
+    for module in [
+        "(module (memory 1 2 shared))",
+        "(module (memory i64 1))",
+        "(module (memory 1) (memory 1))",
+        "(module (tag))",
+        "(module (type (struct)))",
+        "(module (func (param (ref func))))",
+    ] {
+        let bytes = Grown::from("echo").module(module, 1).bytes();
+        let error = refused(&bytes);
+        assert_eq!(error.code(), "malformed_component", "{module}: {error}");
+    }
+}
+
+/// The types of what is imported are compared, not only the names.
+#[tokio::test(flavor = "multi_thread")]
+async fn h16_an_import_of_another_type_is_refused() {
+    let sandbox = Sandbox::new();
+    let started = Instant::now();
+    // Component section 10 adds imports: an instance `weir:plugin/log@0.1.9` with a function that we do not have.
+    let types = [1, 0x42, 2, 1, 0x40, 0, 1, 0, 4, 0, 3, b'n', b'e', b'w', 1, 0];
+    let index = component_types(&guest("echo"));
+    let name = "weir:plugin/log@0.1.9";
+    let mut import = vec![1, 0];
+    import.extend(leb(name.len()));
+    import.extend(name.bytes());
+    import.push(5);
+    import.extend(leb(index));
+    let bytes = Grown::from("echo").section(7, &types).section(10, &import).bytes();
+    let error = refused_upload(&sandbox, bytes).await;
+    assert_eq!(error.code(), "wrong_interface", "{error}");
+    assert!(error.to_string().contains("weir:plugin/log"), "{error}");
+    assert!(started.elapsed() < Duration::from_secs(20));
+}
+
+/// How many types the outermost component has defined at its end.
+#[expect(clippy::wildcard_enum_match_arm, reason = "only some sections count")]
+fn component_types(component: &[u8]) -> usize {
+    let (mut depth, mut count) = (0, 0);
+    for payload in Parser::new(0).parse_all(component) {
+        match payload.unwrap() {
+            Payload::Version { .. } => depth += 1,
+            Payload::End(_) => depth -= 1,
+            Payload::ComponentTypeSection(section) if depth == 1 => count += section.count() as usize,
+            Payload::ComponentAliasSection(section) if depth == 1 => {
+                count += section
+                    .into_iter()
+                    .filter(|alias| {
+                        matches!(
+                            alias,
+                            Ok(wasmparser::ComponentAlias::InstanceExport {
+                                kind: wasmparser::ComponentExternalKind::Type,
+                                ..
+                            } | wasmparser::ComponentAlias::Outer {
+                                kind: wasmparser::ComponentOuterAliasKind::Type,
+                                ..
+                            })
+                        )
+                    })
+                    .count();
+            }
+            _ => {}
+        }
+    }
+    count
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn h17_ten_thousand_mutants_are_refused_or_harmless() {
+    let good = guest("echo");
+    for cut in (0..200).map(|part| good.len() * part / 200) {
+        refused(&good[..cut]);
+    }
+    let mut random = Xorshift(0x9e37_79b9_7f4a_7c15);
+    let mut survivors = Vec::new();
+    let mut refusals = 0;
+    for _ in 0..10_000 {
+        let mut mutant = good.to_vec();
+        let at = usize::try_from(random.next()).unwrap() % mutant.len();
+        mutant[at] ^= 1 << (random.next() % 8);
+        match shared().inspect(&mutant) {
+            Ok(_) => survivors.push(mutant),
+            Err(_) => refusals += 1,
+        }
+    }
+    assert!(refusals > 1_000, "{refusals} of 10000 were refused");
+    let sandbox = Sandbox::new();
+    for mutant in survivors.into_iter().step_by(500).take(10) {
+        if let Ok(plugin) = sandbox.runtime.validate_and_compile(Bytes::from(mutant)).await {
+            let call = PluginCall { digest: plugin.digest, fuel: Some(10_000_000), ..request("echo", "1").await };
+            drop(sandbox.runtime.call(call, std::sync::Arc::new(NoTools)).await);
+        }
+    }
+}
+
+struct Xorshift(u64);
+
+impl Xorshift {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn h18_nested_instances_are_counted_before_compiling() {
+    for levels in [16, 24, 40] {
+        let mut inner = "(component $c0 (core module $m) (core instance (instantiate $m)))".to_owned();
+        for level in 1..levels {
+            let below = level - 1;
+            inner = format!(
+                "(component $c{level} {inner} (instance (instantiate $c{below})) (instance (instantiate $c{below})))"
+            );
+        }
+        let text = format!("(component {inner} (instance (instantiate $c{})))", levels - 1);
+        let started = Instant::now();
+        let error = refused(&wat::parse_str(&text).unwrap());
+        assert_eq!(error.code(), "component_too_complex", "{error}");
+        assert!(started.elapsed() < Duration::from_secs(1));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn h18_counts_above_the_limits_are_refused_before_compiling() {
+    let functions = "(func)".repeat(100_001);
+    let error = refused(&Grown::from("echo").module(&format!("(module {functions})"), 0).bytes());
+    assert!(error.to_string().contains("functions"), "{error}");
+    let types: String = (0..200_001).map(|_| "(type (func))").collect();
+    let error = refused(&Grown::from("echo").module(&format!("(module {types})"), 0).bytes());
+    assert!(error.to_string().contains("types"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn h18_a_compiler_that_runs_away_is_stopped() {
+    let ifs = "local.get 0 if ".repeat(80_000) + &"end ".repeat(80_000);
+    let table = (0..60_000).map(|n| (n % 50).to_string()).collect::<Vec<_>>().join(" ");
+    let tables = format!("{} local.get 0 br_table {table} {}", "block ".repeat(60), "end ".repeat(60));
+    let many: String = (0..2_000).map(|n| format!("(func (param i32) (result i32) {})", arithmetic(n, 300))).collect();
+    let bombs = [
+        format!("(module (func (param i32) {ifs}))"),
+        format!("(module {})", format!("(func (param i32) {tables})").repeat(8)),
+        format!("(module {many})"),
+    ];
+    let tight = CompileLimits { memory_bytes: 1 << 30, cpu_s: 2, wall: Duration::from_secs(10) };
+    let sandbox = Sandbox::with_limits(tight);
+    let mut stopped = 0;
+    for bomb in bombs {
+        let bytes = Grown::from("echo").module(&bomb, 1).bytes();
+        let started = Instant::now();
+        match sandbox.runtime.validate_and_compile(bytes).await {
+            Ok(_) => {}
+            Err(error) => {
+                assert!(["compile_limit", "malformed_component"].contains(&error.code()), "{error}");
+                stopped += u32::from(error.code() == "compile_limit");
+            }
+        }
+        assert!(started.elapsed() < Duration::from_secs(30), "{:?}", started.elapsed());
+    }
+    assert!(stopped > 0, "no bomb was heavy enough to be stopped");
+    assert_eq!(fs::read_dir(sandbox.directory.path().join("compiled")).unwrap().count(), 3 - stopped as usize);
+    let plugin = sandbox.runtime.validate_and_compile(guest("h9_sleep")).await;
+    assert!(plugin.is_ok() || matches!(plugin, Err(UploadError::CompileLimit(_))), "the next upload gets its turn");
+}
+
+fn arithmetic(seed: u32, steps: u32) -> String {
+    (0..steps).fold("local.get 0".to_owned(), |text, step| {
+        format!("{text} i32.const {} i32.rotl local.get 0 i32.xor", seed ^ step)
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn h19_what_is_too_large_or_packed_is_named() {
+    let error = refused(&vec![0; limits::COMPONENT_BYTES_MAX + 1]);
+    assert_eq!(error.code(), "plugin_too_large");
+    let mut tar = vec![0; 512];
+    tar[257..262].copy_from_slice(b"ustar");
+    let cases: [(&[u8], &str); 7] = [
+        (b"", "an empty body"),
+        (b"PK\x03\x04rest", "a ZIP archive"),
+        (b"\x1f\x8b\x08rest", "gzip data"),
+        (&tar, "a tar archive"),
+        (b"(component)", "WebAssembly text"),
+        (b"#!/bin/sh", "not WebAssembly"),
+        (b"\0asm\x02\0\0\0", "a version that is not known"),
+    ];
+    for (bytes, named) in cases {
+        let error = refused(bytes);
+        assert_eq!(error.code(), "not_webassembly");
+        assert!(error.to_string().contains(named), "{error}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn h20_compiled_code_is_refused_and_a_damaged_cache_is_made_again() {
+    let sandbox = Sandbox::new();
+    let bytes = guest("echo");
+    let plugin = sandbox.runtime.validate_and_compile(bytes.clone()).await.unwrap();
+    let other = sandbox.runtime.validate_and_compile(guest("failures")).await.unwrap();
+    fs::write(sandbox.directory.path().join(format!("plugins/{}.wasm", plugin.digest)), &bytes).unwrap();
+    let cached = |digest: &str| {
+        let entries = fs::read_dir(sandbox.directory.path().join("compiled")).unwrap();
+        entries
+            .map(|entry| entry.unwrap().path())
+            .find(|path| path.file_name().unwrap().to_string_lossy().starts_with(digest))
+            .unwrap()
+    };
+    let (entry, foreign) = (cached(&plugin.digest), cached(&other.digest));
+    let sound = fs::read(&entry).unwrap();
+    assert_eq!(refused(&sound).code(), "precompiled");
+    assert_eq!(refused(&sound[40..]).code(), "precompiled");
+
+    let mut flipped = sound.clone();
+    *flipped.last_mut().unwrap() ^= 1;
+    let damages = [flipped, sound[..1_000].to_vec(), Vec::new(), fs::read(foreign).unwrap()];
+    let mut sandbox = sandbox;
+    for damaged in damages {
+        fs::write(&entry, damaged).unwrap();
+        sandbox = sandbox.reopened();
+        let call = PluginCall { digest: plugin.digest.clone(), ..request("echo", "7").await };
+        let outcome = sandbox.runtime.call(call, std::sync::Arc::new(NoTools)).await;
+        assert_eq!(outcome.result.unwrap().text(), "7");
+        assert_eq!(fs::read(&entry).unwrap().len(), sound.len(), "the entry was made again");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn h20_a_stored_component_that_was_changed_is_not_run() {
+    let sandbox = Sandbox::new();
+    let bytes = guest("echo");
+    let plugin = sandbox.runtime.validate_and_compile(bytes).await.unwrap();
+    sandbox.runtime.forget(&plugin.digest);
+    fs::write(sandbox.directory.path().join(format!("plugins/{}.wasm", plugin.digest)), guest("failures")).unwrap();
+    let call = PluginCall { digest: plugin.digest, ..request("echo", "7").await };
+    let outcome = sandbox.runtime.call(call, std::sync::Arc::new(NoTools)).await;
+    assert_eq!(outcome.result.unwrap_err().code, FailureCode::Internal);
+}
