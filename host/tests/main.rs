@@ -2,4 +2,5 @@
 
 mod driver;
 mod runtime;
+mod server;
 mod store;

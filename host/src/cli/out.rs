@@ -30,11 +30,6 @@ impl Out {
         Self { json, colours: terminal && !refused && !dumb && !json, terminal }
     }
 
-    /// Whether programs read the output.
-    pub(super) fn is_json(self) -> bool {
-        self.json
-    }
-
     /// Whether a person sits there who can be asked.
     pub(super) fn is_interactive(self) -> bool {
         self.terminal && !self.json && io::stdin().is_terminal()

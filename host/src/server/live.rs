@@ -39,7 +39,7 @@ const RESUBSCRIBE: Duration = Duration::from_millis(200);
 
 /// One event.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct EventView {
+pub(crate) struct EventView {
     /// Its number in the execution's log, from 1.
     seq: Seq,
     /// When it was decided.
