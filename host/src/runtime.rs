@@ -14,7 +14,6 @@ mod imports;
 mod inspect;
 pub mod limits;
 mod outcome;
-pub mod schema;
 mod text;
 pub mod upload;
 

@@ -8,9 +8,11 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
+mod after;
 pub(crate) mod diagnostic;
 pub(crate) mod fields;
 mod guardrails;
+mod reader;
 mod schema;
 mod steps;
 
@@ -161,7 +163,7 @@ fn read(mut fields: Fields<'_>, diagnostics: &mut Diagnostics) -> Definition {
         triggers: triggers(&mut fields, diagnostics),
         guardrails: guardrails::at(&mut fields, diagnostics),
         input_schema: schema::read(&mut fields, "input_schema", diagnostics),
-        steps: steps::root(&mut fields, diagnostics),
+        steps: reader::root(&mut fields, diagnostics),
         output: fields.value("output").cloned(),
         sound: false,
     };

@@ -1,8 +1,8 @@
 //! What the engine promises, one promise a test.
 
 mod budget;
-mod flow;
 mod fan_out;
+mod flow;
 mod news;
 mod time;
 

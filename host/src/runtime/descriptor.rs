@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{schema, text::neutral};
+use super::text::neutral;
+use crate::schema::Schema;
 
 /// Tools of one plugin, and agents of one plugin.
 const OFFERS_MAX: usize = 256;
@@ -218,8 +219,8 @@ impl Reader {
 
     fn schema(&mut self, object: &Map<String, Value>, key: &str, place: &str) -> Option<Value> {
         let found = object.get(key)?;
-        if let Err(why) = schema::build(found) {
-            self.problem(&format!("{place}{key}"), &why);
+        if let Err(why) = Schema::compile(found) {
+            self.problem(&format!("{place}{key}{}", why.field), &why.message);
         }
         Some(found.clone())
     }

@@ -140,10 +140,7 @@ fn not_compiled(code: &str, errors: &compile::Errors<&str, ()>) -> Failure {
 }
 
 fn signature(name: &str, undefined: &compile::Undefined) -> String {
-    match undefined {
-        compile::Undefined::Filter(arity) => format!("{name}/{arity}"),
-        _ => name.to_owned(),
-    }
+    if let compile::Undefined::Filter(arity) = undefined { format!("{name}/{arity}") } else { name.to_owned() }
 }
 
 /// The problem with its place: `found` is a part of the code.

@@ -6,12 +6,19 @@ use serde_json::{Map, Value};
 
 use crate::{
     condition::{Condition, read_reference, read_template},
-    definition::{DiagnosticCode, HumanOptionDefinition, StepKind, diagnostic::Diagnostics, diagnostic::Place},
+    definition::{
+        DiagnosticCode, HumanOptionDefinition, StepKind,
+        diagnostic::{Diagnostics, Place},
+        fields::{too_many, wrong_type},
+    },
     graph::{FAN_OUT_MAX, Human, HumanOption, Invocation, Kind, StepIx, Target},
     reference::Template,
 };
 
 use super::{jumps::Jumps, layout::Layout, names::Names};
+
+/// The most tools that one step may give its agent.
+const AGENT_TOOLS_MAX: usize = 64;
 
 /// What is needed to compile one step.
 pub(super) struct Work<'w, 'd, 'c> {
@@ -85,15 +92,15 @@ impl Work<'_, '_, '_> {
 
     /// Resolves the tools that the step gives its agent, so that the execution is pinned to them, too.
     fn listed_tools(&mut self, config: &Map<String, Value>, place: &Place) {
-        for (index, tool) in config.get("tools").and_then(Value::as_array).into_iter().flatten().enumerate() {
-            let place = place.at(&index.to_string());
-            match tool {
-                Value::String(name) => _ = self.target(name, false, &place),
-                other => self.diagnostics.error(
-                    &place,
-                    DiagnosticCode::InvalidType,
-                    format!("expected the name of a tool, found {other}"),
-                ),
+        let Some(tools) = config.get("tools").and_then(Value::as_array) else { return };
+        if tools.len() > AGENT_TOOLS_MAX {
+            too_many(self.diagnostics, place, "tools", AGENT_TOOLS_MAX);
+        }
+        for (index, tool) in tools.iter().take(AGENT_TOOLS_MAX).enumerate() {
+            let place = place.at(index);
+            match tool.as_str() {
+                Some(name) => _ = self.target(name, false, &place),
+                None => wrong_type(self.diagnostics, &place, "the name of a tool", tool),
             }
         }
     }

@@ -86,8 +86,10 @@ fn wait_all_lets_the_siblings_end_and_fails_with_the_first_by_order() {
 
 #[test]
 fn a_parallel_step_that_is_tried_again_begins_anew() {
-    let step = with(parallel("p", "wait_all", json!([tool("a"), tool("b")])),
-                    json!({ "retry": { "max_attempts": 2, "initial_interval_ms": 10 } }));
+    let step = with(
+        parallel("p", "wait_all", json!([tool("a"), tool("b")])),
+        json!({ "retry": { "max_attempts": 2, "initial_interval_ms": 10 } }),
+    );
     let mut world = world(json!([step]));
     world.succeed("p.a", json!("old"));
     world.fail("p.b", FailureCode::Failed);
@@ -121,7 +123,8 @@ fn a_hundred_thousand_items_in_a_window_of_one() {
         looped("l", 1, json!([tool("t")]), json!({ "max_iterations": 100_000 })) ] });
     let graph = crate::support::setup::graph(&definition);
     let started = crate::support::setup::started(&graph, items(100_000), crate::support::setup::EPOCH);
-    let (mut execution, mut records) = weir_engine::execution::Execution::start(graph, started, crate::support::setup::EPOCH);
+    let (mut execution, mut records) =
+        weir_engine::execution::Execution::start(graph, started, crate::support::setup::EPOCH);
     while let Some(call) = records.iter().rev().find_map(|record| match record.event {
         weir_engine::event::Event::StepStarted { kind: weir_engine::event::StepType::Tool, .. } => Some(record.seq),
         _ => None,

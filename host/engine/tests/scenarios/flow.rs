@@ -25,10 +25,8 @@ fn a_jump_to_end_leaves_the_block_and_lists_the_skipped_steps() {
 #[test]
 fn a_null_else_step_in_a_loop_goes_on_with_the_next_item() {
     let body = json!([condition("c", json!("t"), Value::Null), tool("t")]);
-    let mut world = world_of(
-        json!({ "steps": [looped("l", 1, body, json!({}))] }),
-        json!({ "go": false, "items": [1, 2, 3] }),
-    );
+    let mut world =
+        world_of(json!({ "steps": [looped("l", 1, body, json!({}))] }), json!({ "go": false, "items": [1, 2, 3] }));
     world.settle();
     let result = json!({ "c": { "result": false, "next_step": null } });
     assert_eq!(world.output(), json!({ "results": [result, result, result], "count": 3 }));
@@ -37,8 +35,10 @@ fn a_null_else_step_in_a_loop_goes_on_with_the_next_item() {
 
 #[test]
 fn a_failure_that_is_passed_over_leaves_its_error_as_output() {
-    let steps = json!([with(tool("a"), json!({ "on_error": "continue" })),
-                       with(tool("b"), json!({ "tool_args": { "code": "$.a.error.code" } }))]);
+    let steps = json!([
+        with(tool("a"), json!({ "on_error": "continue" })),
+        with(tool("b"), json!({ "tool_args": { "code": "$.a.error.code" } }))
+    ]);
     let mut world = world(steps);
     world.fail("a", FailureCode::Denied);
     let call = world.call("b");

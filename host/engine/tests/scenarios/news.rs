@@ -81,7 +81,8 @@ fn a_call_cut_short_by_a_stop_is_made_again_under_a_new_attempt_and_the_same_cal
 
 #[test]
 fn stops_do_not_use_up_retries_but_a_call_is_not_made_again_for_ever() {
-    let mut world = world(json!([with(tool("a"), json!({ "retry": { "max_attempts": 2, "initial_interval_ms": 1 } }))]));
+    let mut world =
+        world(json!([with(tool("a"), json!({ "retry": { "max_attempts": 2, "initial_interval_ms": 1 } }))]));
     for _ in 0..5 {
         world.crash(0);
     }

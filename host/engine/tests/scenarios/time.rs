@@ -12,7 +12,8 @@ use crate::support::{setup::EPOCH, world::World};
 
 #[test]
 fn attempts_wait_ever_longer_up_to_the_longest_and_then_the_step_fails() {
-    let retry = json!({ "retry": { "max_attempts": 4, "initial_interval_ms": 100, "backoff": 3.0, "max_interval_ms": 400 } });
+    let retry =
+        json!({ "retry": { "max_attempts": 4, "initial_interval_ms": 100, "backoff": 3.0, "max_interval_ms": 400 } });
     let mut world = world(json!([with(tool("a"), retry)]));
     for wait_ms in [100, 300, 400] {
         world.fail("a", FailureCode::Unavailable);
@@ -74,8 +75,10 @@ fn an_answer_in_time_stops_the_clock() {
 
 #[test]
 fn a_step_that_takes_too_long_fails_with_everything_inside_it() {
-    let step = with(parallel("p", "wait_all", json!([tool("a"), tool("b")])),
-                    json!({ "guardrails": { "timeout_seconds": 2 }, "on_error": "continue" }));
+    let step = with(
+        parallel("p", "wait_all", json!([tool("a"), tool("b")])),
+        json!({ "guardrails": { "timeout_seconds": 2 }, "on_error": "continue" }),
+    );
     let mut world = world(json!([step, tool("next")]));
     world.succeed("p.a", json!(1));
     let call = world.call("p.b");

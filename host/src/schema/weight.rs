@@ -1,46 +1,26 @@
-//! JSON Schemas from strangers: bounded before they are built, without references to other documents, and with
-//! regular expressions that take linear time.
+//! What a schema costs to apply: a few references that each stand twice make it grow exponentially, so its parts are
+//! counted with every reference followed before anything is built from it.
 
 use std::collections::{HashMap, HashSet};
 
-use jsonschema::{Draft, PatternOptions, Validator};
 use serde_json::Value;
 
-/// The longest schema, in bytes.
-pub const SCHEMA_BYTES_MAX: usize = 64 << 10;
 /// How deep a schema may be nested.
 const DEPTH_MAX: usize = 48;
 /// Parts of a schema once every reference stands for what it refers to.
 const WEIGHT_MAX: u64 = 100_000;
-/// Size of one compiled regular expression, in bytes.
-const PATTERN_BYTES_MAX: usize = 1 << 20;
 /// Keywords whose values are data.
 const DATA: [&str; 4] = ["const", "enum", "default", "examples"];
 /// Keywords whose values are schemas by name.
 const NAMED: [&str; 5] = ["properties", "patternProperties", "$defs", "definitions", "dependentSchemas"];
 
-/// Builds the validator of a schema (draft 2020-12).
+/// Refuses a schema that is too deep, leads to other documents, or repeats itself too often.
 ///
 /// # Errors
-/// Says why the schema is not taken: too long, too deep, refers to other documents, or is not a schema.
-pub fn build(schema: &Value) -> Result<Validator, String> {
-    check(schema)?;
-    jsonschema::options()
-        .with_draft(Draft::Draft202012)
-        .with_pattern_options(PatternOptions::regex().size_limit(PATTERN_BYTES_MAX).dfa_size_limit(PATTERN_BYTES_MAX))
-        .build(schema)
-        .map_err(|error| format!("not a JSON Schema: {error} at `{}`", error.instance_path()))
-}
-
-/// What can be told without building the validator.
-fn check(schema: &Value) -> Result<(), String> {
-    let bytes = schema.to_string().len();
-    if bytes > SCHEMA_BYTES_MAX {
-        return Err(format!("the schema has {bytes} bytes; at most {SCHEMA_BYTES_MAX} are taken"));
-    }
+/// What stands in the way.
+pub(super) fn check(schema: &Value) -> Result<(), String> {
     let mut weigher = Weigher { root: schema, known: HashMap::new(), active: HashSet::new() };
-    let weight = weigher.schema(schema, 0)?;
-    if weight > WEIGHT_MAX {
+    if weigher.schema(schema, 0)? > WEIGHT_MAX {
         return Err("the schema's references repeat each other too often".to_owned());
     }
     Ok(())
@@ -110,17 +90,18 @@ impl<'a> Weigher<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde_json::json;
 
+    use super::check;
+
     #[test]
-    fn hostile_schemas_are_refused_before_they_cost() {
+    fn what_grows_or_leads_away_is_refused() {
         let mut doubled = serde_json::Map::new();
-        for n in 0..40 {
+        for n in 0..26 {
             let next = format!("#/$defs/d{}", n + 1);
             doubled.insert(format!("d{n}"), json!({ "allOf": [{ "$ref": next }, { "$ref": next }] }));
         }
-        doubled.insert("d40".to_owned(), json!({ "type": "string" }));
+        doubled.insert("d26".to_owned(), json!({ "type": "string" }));
         let mut deep = json!({});
         for _ in 0..60 {
             deep = json!({ "items": deep });
@@ -128,16 +109,12 @@ mod tests {
         let cases = [
             (json!({ "$ref": "#/$defs/d0", "$defs": doubled }), "repeat"),
             (deep, "nested"),
-            (json!({ "$ref": "http://example.com/schema" }), "another document"),
+            (json!({ "$ref": "http://127.0.0.1:1/schema" }), "another document"),
             (json!({ "$ref": "file:///etc/passwd" }), "another document"),
-            (json!({ "description": "x".repeat(SCHEMA_BYTES_MAX) }), "bytes"),
-            (json!({ "type": "strin" }), "not a JSON Schema"),
-            (json!({ "pattern": "(a" }), "not a JSON Schema"),
-            (json!({ "pattern": "((a{1,900}){1,900}){1,900}" }), "not a JSON Schema"),
-            (json!(7), "not a JSON Schema"),
+            (json!({ "$schema": "http://json-schema.org/draft-07/schema#" }), "2020-12"),
         ];
         for (schema, expected) in cases {
-            let message = build(&schema).expect_err("hostile");
+            let message = check(&schema).expect_err("hostile");
             assert!(message.contains(expected), "{message}");
         }
     }
@@ -147,9 +124,7 @@ mod tests {
         let tree = json!({ "$ref": "#/$defs/node", "$defs": { "node": { "type": "object",
             "properties": { "$ref": { "const": { "$ref": "http://data" } },
                 "children": { "type": "array", "items": { "$ref": "#/$defs/node" } } } } } });
-        let validator = build(&tree).unwrap();
-        assert!(validator.is_valid(&json!({ "children": [{ "children": [] }] })));
-        assert!(!validator.is_valid(&json!({ "children": [1] })));
-        assert!(build(&json!(true)).is_ok());
+        check(&tree).unwrap();
+        check(&json!(true)).unwrap();
     }
 }
