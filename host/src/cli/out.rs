@@ -179,7 +179,9 @@ pub(super) fn took(seconds: f64) -> String {
 pub(super) fn brief(value: &Value, max: usize) -> String {
     let text = match value {
         Value::String(text) => clean(text).replace('\n', " "),
-        other => clean(&other.to_string()),
+        other @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
+            clean(&other.to_string())
+        }
     };
     if text.chars().count() <= max {
         return text;

@@ -191,6 +191,6 @@ async fn last_closed(app: &App, id: &str) -> Result<Option<ApprovalRow>, ApiErro
         let page = app.store.approvals_of(id, after, PAGE_MAX).await?;
         let Some(end) = page.last() else { return Ok(last) };
         after = end.call;
-        last = page.into_iter().filter(|row| row.status != ApprovalStatus::Pending).next_back().or(last);
+        last = page.into_iter().rfind(|row| row.status != ApprovalStatus::Pending).or(last);
     }
 }
