@@ -56,7 +56,7 @@ mod tests {
 
     fn records(count: u64, output: &str) -> Vec<Record> {
         let output = Json::parse(output).unwrap();
-        let event = Event::ExecutionCompleted { output };
+        let event = Event::ExecutionCompleted { output, skipped: Vec::new() };
         (1..=count).map(|seq| Record { seq, at: Timestamp(seq.cast_signed()), event: event.clone() }).collect()
     }
 

@@ -151,15 +151,15 @@ const IOERR_SHMSIZE: u32 = 4874;
 impl Cause {
     /// The kind of an error.
     pub(super) fn of(error: &sqlx::Error) -> Self {
-        match error {
-            sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => Self::Closed,
-            sqlx::Error::PoolTimedOut => Self::Busy,
-            sqlx::Error::Database(error) => {
-                let code = error.code().and_then(|code| code.parse::<u32>().ok());
-                code.map_or(Self::Other, Self::of_code)
-            }
-            _ => Self::Other,
+        use sqlx::Error::{PoolClosed, PoolTimedOut, WorkerCrashed};
+        if matches!(error, PoolClosed | WorkerCrashed) {
+            return Self::Closed;
         }
+        if matches!(error, PoolTimedOut) {
+            return Self::Busy;
+        }
+        let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+        code.and_then(|code| code.parse().ok()).map_or(Self::Other, Self::of_code)
     }
 
     /// The kind of an extended result code; its lower byte is the primary one.

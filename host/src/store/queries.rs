@@ -57,14 +57,52 @@ macro_rules! insert_steps {
     };
 }
 
+macro_rules! list_executions {
+    ($and:literal) => {
+        concat!(
+            "SELECT ",
+            execution_columns!(),
+            " FROM executions WHERE id < ?1 AND id >= ?2 AND started_at >= ?3 AND started_at < ?4 ",
+            $and,
+            " ORDER BY id DESC LIMIT ?5"
+        )
+    };
+}
+macro_rules! list_workflows {
+    ($key:literal, $operator:literal, $order:literal) => {
+        concat!(
+            "SELECT ",
+            workflow_columns!(),
+            " FROM workflows WHERE deleted_at IS NULL AND (?1 IS NULL OR active = ?1) \
+             AND (?2 IS NULL OR instr(search_text, ?2) > 0) AND (?3 IS NULL OR ",
+            $key,
+            $operator,
+            "(SELECT ",
+            $key,
+            " FROM workflows WHERE id = ?3)) ORDER BY ",
+            $order,
+            " LIMIT ?4"
+        )
+    };
+}
+
+/// Makes a constant of each statement, and a list of all for the test.
+macro_rules! statements {
+    ($($(#[$doc:meta])* $name:ident = $text:expr;)*) => {
+        $($(#[$doc])* pub(super) const $name: &str = $text;)*
+        #[cfg(test)]
+        const ALL: &[(&str, &str)] = &[$((stringify!($name), $name)),*];
+    };
+}
+
+statements! {
 /// A batch that only starts executions (and perhaps ends them): the common case, and the cheapest. One text, because
 /// every text is a round trip to the connection's thread.
-pub(super) const WRITE_STARTS: &str =
-    concat!("BEGIN IMMEDIATE;", insert_executions!(), insert_events!(), insert_steps!(), "COMMIT;");
+WRITE_STARTS = concat!("BEGIN IMMEDIATE;", insert_executions!(), insert_events!(), insert_steps!(), "COMMIT;");
 
 /// Any batch. The numbers of an execution's events must go on from what is stored: else `last_seq` becomes NULL, and the
 /// transaction fails.
-pub(super) const WRITE_ALL: &str = concat!(
+WRITE_ALL = concat!(
     "BEGIN IMMEDIATE;",
     insert_executions!(),
     "UPDATE executions SET status = j.value->>3, current_step_id = j.value->>4, usage = j.value->>5, \
@@ -89,130 +127,152 @@ pub(super) const WRITE_ALL: &str = concat!(
     "COMMIT;"
 );
 
-pub(super) const BEGIN: &str = "BEGIN IMMEDIATE";
-pub(super) const COMMIT: &str = "COMMIT";
-pub(super) const ROLLBACK: &str = "ROLLBACK";
-pub(super) const SQLITE_VERSION: &str = "SELECT sqlite_version()";
-pub(super) const SYNCHRONOUS: &str = "PRAGMA synchronous";
+BEGIN = "BEGIN IMMEDIATE";
+COMMIT = "COMMIT";
+ROLLBACK = "ROLLBACK";
+SQLITE_VERSION = "SELECT sqlite_version()";
+SYNCHRONOUS = "PRAGMA synchronous";
 
-pub(super) const EVENTS_FROM: &str = "SELECT seq, data FROM events WHERE execution_id = ?1 \
+EVENTS_FROM = "SELECT seq, data FROM events WHERE execution_id = ?1 \
      AND seq >= coalesce((SELECT max(seq) FROM events WHERE execution_id = ?1 AND seq <= ?2), 0) ORDER BY seq";
-pub(super) const EVENTS_CHUNK: &str =
-    "SELECT seq, data FROM events WHERE execution_id = ? AND seq <= ? ORDER BY seq DESC LIMIT 1";
+EVENTS_CHUNK = "SELECT seq, data FROM events WHERE execution_id = ? AND seq <= ? ORDER BY seq DESC LIMIT 1";
 
-pub(super) const EXECUTION: &str = concat!("SELECT ", execution_columns!(), " FROM executions WHERE id = ?");
-macro_rules! list_executions {
-    ($and:literal) => {
-        concat!(
-            "SELECT ",
-            execution_columns!(),
-            " FROM executions WHERE id < ?1 AND id >= ?2 AND started_at >= ?3 AND started_at < ?4 ",
-            $and,
-            " ORDER BY id DESC LIMIT ?5"
-        )
-    };
-}
-pub(super) const EXECUTIONS: &str = list_executions!("");
-pub(super) const EXECUTIONS_COMPLETED: &str = list_executions!("AND status = 'completed'");
-pub(super) const EXECUTIONS_BY_STATUS: &str = list_executions!("AND status = ?6 AND status <> 'completed'");
-pub(super) const EXECUTIONS_BY_WORKFLOW: &str = list_executions!("AND workflow_id = ?6");
-pub(super) const EXECUTIONS_BY_WORKFLOW_AND_STATUS: &str = list_executions!("AND workflow_id = ?6 AND status = ?7");
-pub(super) const UNFINISHED: &str = "SELECT id, idle, wake_at FROM executions \
+EXECUTION = concat!("SELECT ", execution_columns!(), " FROM executions WHERE id = ?");
+EXECUTIONS = list_executions!("");
+EXECUTIONS_COMPLETED = list_executions!("AND status = 'completed'");
+EXECUTIONS_BY_STATUS = list_executions!("AND status = ?6 AND status <> 'completed'");
+EXECUTIONS_BY_WORKFLOW = list_executions!("AND workflow_id = ?6");
+EXECUTIONS_BY_WORKFLOW_AND_STATUS = list_executions!("AND workflow_id = ?6 AND status = ?7");
+UNFINISHED = "SELECT id, idle, wake_at FROM executions \
      WHERE status IN ('pending', 'running', 'awaiting_human') AND status <> 'completed'";
-pub(super) const UNFINISHED_COUNT: &str = "SELECT count(*) FROM executions \
+UNFINISHED_COUNT = "SELECT count(*) FROM executions \
      WHERE status IN ('pending', 'running', 'awaiting_human') AND status <> 'completed'";
-pub(super) const NEXT_WAKES: &str =
-    "SELECT id, wake_at FROM executions WHERE idle = 1 AND wake_at IS NOT NULL ORDER BY wake_at LIMIT ?";
+NEXT_WAKES = "SELECT id, wake_at FROM executions WHERE idle = 1 AND wake_at IS NOT NULL ORDER BY wake_at LIMIT ?";
 
-pub(super) const STEPS: &str = concat!(
+STEPS = concat!(
     "SELECT ",
     step_columns!(),
     " FROM step_executions WHERE execution_id = ? AND (call, ordinal) > (?, ?) ORDER BY call, ordinal LIMIT ?"
 );
-pub(super) const STEP_BY_PATH: &str = concat!(
+STEP_BY_PATH = concat!(
     "SELECT ",
     step_columns!(),
     " FROM step_executions WHERE execution_id = ? AND path = ? ORDER BY call DESC, ordinal DESC LIMIT 1"
 );
-pub(super) const STEPS_OF_ROOT: &str = "SELECT step_id, end_seq FROM step_executions \
+STEPS_OF_ROOT = "SELECT step_id, end_seq FROM step_executions \
      WHERE execution_id = ? AND scope = 0 AND end_seq IS NOT NULL AND ordinal = 0 AND status IN ('completed', 'failed')";
 
-pub(super) const APPROVAL: &str =
-    concat!("SELECT ", approval_columns!(), " FROM approvals WHERE execution_id = ? AND call = ?");
-pub(super) const APPROVALS_OF: &str = concat!(
+APPROVAL = concat!("SELECT ", approval_columns!(), " FROM approvals WHERE execution_id = ? AND call = ?");
+APPROVALS_OF = concat!(
     "SELECT ",
     approval_columns!(),
     " FROM approvals WHERE execution_id = ? AND call > ? ORDER BY call LIMIT ?"
 );
-pub(super) const APPROVALS_PENDING: &str = concat!(
+APPROVALS_PENDING = concat!(
     "SELECT ",
     approval_columns!(),
     " FROM approvals WHERE status = 'pending' AND (requested_at, execution_id, call) < (?1, ?2, ?3) \
      ORDER BY requested_at DESC, execution_id DESC, call DESC LIMIT ?4"
 );
-pub(super) const APPROVALS_PENDING_BY_WORKFLOW: &str = concat!(
+APPROVALS_PENDING_BY_WORKFLOW = concat!(
     "SELECT ",
     approval_columns!(),
     " FROM approvals WHERE status = 'pending' AND (requested_at, execution_id, call) < (?1, ?2, ?3) \
      AND workflow_id = ?5 ORDER BY requested_at DESC, execution_id DESC, call DESC LIMIT ?4"
 );
 
-pub(super) const WORKFLOW_BY_ID: &str =
-    concat!("SELECT ", workflow_columns!(), " FROM workflows WHERE id = ? AND deleted_at IS NULL");
-pub(super) const WORKFLOW_BY_NAME: &str =
-    concat!("SELECT ", workflow_columns!(), " FROM workflows WHERE name_folded = ? AND deleted_at IS NULL");
-macro_rules! list_workflows {
-    ($key:literal, $operator:literal, $order:literal) => {
-        concat!(
-            "SELECT ",
-            workflow_columns!(),
-            " FROM workflows WHERE deleted_at IS NULL AND (?1 IS NULL OR active = ?1) \
-             AND (?2 IS NULL OR instr(search_text, ?2) > 0) AND (?3 IS NULL OR ",
-            $key,
-            $operator,
-            "(SELECT ",
-            $key,
-            " FROM workflows WHERE id = ?3)) ORDER BY ",
-            $order,
-            " LIMIT ?4"
-        )
-    };
-}
-pub(super) const WORKFLOWS_BY_NAME: &str = list_workflows!("name_folded", " > ", "name_folded");
-pub(super) const WORKFLOWS_NEWEST: &str = list_workflows!("id", " < ", "id DESC");
-pub(super) const WORKFLOW_VERSION: &str = concat!(
+WORKFLOW_BY_ID = concat!("SELECT ", workflow_columns!(), " FROM workflows WHERE id = ? AND deleted_at IS NULL");
+WORKFLOW_BY_NAME = concat!("SELECT ", workflow_columns!(), " FROM workflows WHERE name_folded = ? AND deleted_at IS NULL");
+WORKFLOWS_BY_NAME = list_workflows!("name_folded", " > ", "name_folded");
+WORKFLOWS_NEWEST = list_workflows!("id", " < ", "id DESC");
+WORKFLOW_VERSION = concat!(
     "SELECT ",
     version_columns!(),
     " FROM workflow_versions v JOIN workflows w ON w.id = v.workflow_id WHERE v.workflow_id = ? AND v.version <= ? \
      ORDER BY v.version DESC LIMIT 1"
 );
-pub(super) const WORKFLOW_VERSIONS: &str = concat!(
+WORKFLOW_VERSIONS = concat!(
     "SELECT ",
     version_columns!(),
     " FROM workflow_versions v JOIN workflows w ON w.id = v.workflow_id WHERE v.workflow_id = ? AND v.version < ? \
      ORDER BY v.version DESC LIMIT ?"
 );
-pub(super) const INSERT_WORKFLOW: &str = "INSERT INTO workflows (id, name, name_folded, search_text, description, \
+INSERT_WORKFLOW = "INSERT INTO workflows (id, name, name_folded, search_text, description, \
      active, version, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
-pub(super) const UPDATE_WORKFLOW: &str = "UPDATE workflows SET name = ?, name_folded = ?, search_text = ?, \
+UPDATE_WORKFLOW = "UPDATE workflows SET name = ?, name_folded = ?, search_text = ?, \
      description = ?, active = ?, version = ?, updated_at = ? WHERE id = ?";
-pub(super) const DELETE_WORKFLOW: &str = "UPDATE workflows SET deleted_at = ? WHERE id = ? AND deleted_at IS NULL";
-pub(super) const INSERT_VERSION: &str =
-    "INSERT INTO workflow_versions (workflow_id, version, digest, definition, created_at) VALUES (?, ?, ?, ?, ?)";
+DELETE_WORKFLOW = "UPDATE workflows SET deleted_at = ? WHERE id = ? AND deleted_at IS NULL";
+INSERT_VERSION = "INSERT INTO workflow_versions (workflow_id, version, digest, definition, created_at) VALUES (?, ?, ?, ?, ?)";
 
-pub(super) const PLUGINS: &str =
-    concat!("SELECT ", plugin_columns!(), " FROM plugins ORDER BY name, installed_at DESC");
-pub(super) const PLUGINS_OF_NAME: &str = concat!("SELECT ", plugin_columns!(), " FROM plugins WHERE name = ?");
-pub(super) const PLUGIN: &str = concat!("SELECT ", plugin_columns!(), " FROM plugins WHERE name = ? AND version = ?");
-pub(super) const PLUGIN_BY_DIGEST: &str = concat!("SELECT ", plugin_columns!(), " FROM plugins WHERE digest = ?");
-pub(super) const PLUGIN_DIGESTS: &str = "SELECT digest FROM plugins";
-pub(super) const INSERT_PLUGIN: &str = "INSERT INTO plugins (name, version, digest, descriptor, size_bytes, imports, \
+PLUGINS = concat!("SELECT ", plugin_columns!(), " FROM plugins ORDER BY name, installed_at DESC");
+PLUGINS_OF_NAME = concat!("SELECT ", plugin_columns!(), " FROM plugins WHERE name = ?");
+PLUGIN = concat!("SELECT ", plugin_columns!(), " FROM plugins WHERE name = ? AND version = ?");
+PLUGIN_BY_DIGEST = concat!("SELECT ", plugin_columns!(), " FROM plugins WHERE digest = ?");
+PLUGIN_DIGESTS = "SELECT digest FROM plugins";
+INSERT_PLUGIN = "INSERT INTO plugins (name, version, digest, descriptor, size_bytes, imports, \
      enabled, installed_at, installed_by) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
-pub(super) const ENABLE_PLUGIN: &str = "UPDATE plugins SET enabled = ? WHERE name = ? AND version = ?";
-pub(super) const DELETE_PLUGIN: &str = "DELETE FROM plugins WHERE name = ? AND version = ?";
+ENABLE_PLUGIN = "UPDATE plugins SET enabled = ? WHERE name = ? AND version = ?";
+DELETE_PLUGIN = "DELETE FROM plugins WHERE name = ? AND version = ?";
 /// An execution names the digests that it is pinned to in its first event. Deleting is rare, so this reads the first
 /// chunk of everything unfinished instead of keeping an index that every start would have to pay for.
-pub(super) const PLUGIN_USERS: &str = "SELECT count(*) FROM (SELECT 1 FROM executions AS x \
+PLUGIN_USERS = "SELECT count(*) FROM (SELECT 1 FROM executions AS x \
      JOIN events AS e ON e.execution_id = x.id AND e.seq = 1 \
      WHERE x.status IN ('pending', 'running', 'awaiting_human') AND x.status <> 'completed' \
      AND instr(e.data, ?) > 0 LIMIT 1000)";
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::{Connection as _, Row as _, SqliteConnection};
+
+    use super::{
+        super::{connect, directory::Directory},
+        ALL,
+    };
+
+    /// Tables that grow with every execution.
+    const GROWING: [&str; 4] = ["executions", "step_executions", "events", "approvals"];
+    /// Indices that hold only what is under way, and so may be read from their beginning.
+    const OPEN_ONLY: [&str; 3] = ["executions_to_wake", "approvals_pending", "approvals_pending_by_workflow"];
+
+    async fn plan(connection: &mut SqliteConnection, statement: &str) -> Vec<String> {
+        let text = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
+        let rows = sqlx::raw_sql(text).fetch_all(connection).await.unwrap();
+        rows.iter().map(|row| row.get::<String, _>("detail")).collect()
+    }
+
+    fn reads_all(detail: &str) -> bool {
+        let mut words = detail.split_whitespace();
+        let scans = words.next() == Some("SCAN");
+        let table = words.next().unwrap_or_default();
+        let index = words.next_back().unwrap_or_default();
+        // `x` and `e` are what the statements call executions and events.
+        scans && (GROWING.contains(&table) || ["x", "e"].contains(&table)) && !OPEN_ONLY.contains(&index)
+    }
+
+    #[tokio::test]
+    async fn no_statement_reads_a_growing_table_from_end_to_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut connection = connect::writer(&Directory::prepare(folder.path()).unwrap().database()).await.unwrap();
+        for (name, text) in ALL {
+            let with_plan =
+                |s: &&str| !["", "BEGIN IMMEDIATE", "COMMIT", "ROLLBACK"].contains(s) && !s.starts_with("PRAGMA");
+            for statement in text.split(';').map(str::trim).filter(with_plan) {
+                let plan = plan(&mut connection, statement).await;
+                assert!(!plan.iter().any(|detail| reads_all(detail)), "{name}: {plan:#?}");
+                let listing = name.starts_with("EXECUTIONS") || name.starts_with("APPROVALS") || *name == "STEPS";
+                assert!(!listing || !plan.iter().any(|detail| detail.contains("TEMP B-TREE")), "{name}: {plan:#?}");
+            }
+        }
+        connection.close().await.unwrap();
+    }
+
+    #[test]
+    fn full_scans_are_seen() {
+        assert!(reads_all("SCAN executions"));
+        assert!(reads_all("SCAN e USING INDEX sqlite_autoindex_events_1"));
+        assert!(!reads_all("SCAN executions USING COVERING INDEX executions_to_wake"));
+        assert!(!reads_all("SEARCH executions USING PRIMARY KEY (id=?)"));
+        assert!(!reads_all("SCAN j VIRTUAL TABLE INDEX 1:"));
+    }
+}

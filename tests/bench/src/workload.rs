@@ -20,6 +20,11 @@ pub(crate) async fn install(api: &Api, component: &Path) -> Result<()> {
     Ok(())
 }
 
+/// What the echo tool is given, as it writes it itself.
+pub(crate) fn message() -> String {
+    json!({ "message": MESSAGE }).to_string()
+}
+
 /// The body of a request to start a chain or an approval.
 pub(crate) fn message_body() -> String {
     json!({ "input_data": { "message": MESSAGE } }).to_string()
@@ -46,7 +51,7 @@ fn each(name: &str, window: u32) -> Value {
                 "items_path": "$.input.items",
                 "max_iterations": 100_000,
                 "max_concurrency": window,
-                "steps": [{ "id": "body", "type": "tool", "tool": "echo.echo", "tool_args": { "value": "$.item" } }]
+                "steps": [{ "id": "body", "type": "tool", "tool": "echo.echo", "tool_args": { "message": "$.item" } }]
             }
         }],
         "output": { "count": "$.each.count" }

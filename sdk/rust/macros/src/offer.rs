@@ -199,3 +199,98 @@ fn documentation_line(attribute: &Attribute) -> Option<String> {
     }
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(kind: Kind, options: TokenStream, function: TokenStream) -> String {
+        expand(kind, options, function).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_cannot_be_offered_is_refused() {
+        for (function, part) in [
+            (
+                quote!(
+                    fn a(input: I) -> Result<O> {}
+                ),
+                "document this tool",
+            ),
+            (
+                quote!(
+                    #[doc = "A."]
+                    fn a() -> Result<O> {}
+                ),
+                "takes its input as the first parameter",
+            ),
+            (
+                quote!(
+                    #[doc = "A."]
+                    fn a(input: I) {}
+                ),
+                "returns `weir_sdk::Result<T>`",
+            ),
+            (
+                quote!(
+                    #[doc = "A."]
+                    async fn a(input: I) -> Result<O> {}
+                ),
+                "cannot be async",
+            ),
+            (
+                quote!(
+                    #[doc = "A."]
+                    fn a<T>(input: T) -> Result<O> {}
+                ),
+                "cannot be generic",
+            ),
+            (
+                quote!(
+                    #[doc = "A."]
+                    fn a(&self) -> Result<O> {}
+                ),
+                "plain function",
+            ),
+            (
+                quote!(
+                    #[doc = "A."]
+                    fn a(i: I, c: C, d: D) -> Result<O> {}
+                ),
+                "at most one configuration",
+            ),
+            (
+                quote!(
+                    #[doc = "A."]
+                    fn CamelCase(input: I) -> Result<O> {}
+                ),
+                "cannot be the name of a tool",
+            ),
+        ] {
+            let message = error(Kind::Tool, TokenStream::new(), function);
+            assert!(message.contains(part), "{message}");
+        }
+    }
+
+    #[test]
+    fn options_are_checked() {
+        let function = quote!(
+            #[doc = "A."]
+            fn a(input: I) -> Result<O> {}
+        );
+        assert!(error(Kind::Tool, quote!(tools("x.y")), function.clone()).contains("make it an agent"));
+        assert!(error(Kind::Agent, quote!(idempotant), function.clone()).contains("unknown option"));
+        assert!(expand(Kind::Agent, quote!(idempotent, tools("x.y"), fuel = 5), function).is_ok());
+    }
+
+    #[test]
+    fn documentation_keeps_its_shape() {
+        let function: ItemFn = syn::parse_quote! {
+            /// First.
+            ///
+            ///  Indented.
+            fn a() {}
+        };
+        assert_eq!(documentation(&function.attrs), "First.\n\n Indented.");
+    }
+}

@@ -110,3 +110,28 @@ pub(crate) fn check_name(what: &str, name: &str, span: Span) -> syn::Result<()> 
     );
     Err(syn::Error::new(span, message))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_plugin_is_refused() {
+        for (input, part) in [
+            (quote!(name: "x"), "at least one tool or agent"),
+            (quote!(name: "X", tools: [a]), "cannot be the name of a plugin"),
+            (quote!(name: "a-b", tools: [a]), "cannot be the name of a plugin"),
+            (quote!(name: "x", tools: [a, b::a]), "a is listed twice"),
+            (quote!(name: "x", tools: [a], agents: [a]), "a is listed twice"),
+            (quote!(nome: "x", tools: [a]), "unknown field"),
+        ] {
+            let message = expand(input).unwrap_err().to_string();
+            assert!(message.contains(part), "{message}");
+        }
+    }
+
+    #[test]
+    fn the_crate_gives_the_name() {
+        assert_eq!(name_of_crate(), "weir_sdk_macros");
+    }
+}

@@ -1,0 +1,8 @@
+//! The store: logs and what follows from them, on real files.
+
+mod contention;
+mod logs;
+mod made;
+mod plugins;
+mod projections;
+mod workflows;
