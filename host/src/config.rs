@@ -22,11 +22,14 @@ pub struct Config {
     pub log: String,
     /// Whether log lines are JSON, for machines.
     pub log_json: bool,
+    /// The program `weir`, which is started to compile plugins; by default the running one.
+    #[serde(skip)]
+    pub program: Option<PathBuf>,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { data: "data".into(), listen: LISTEN_DEFAULT, log: "info".to_owned(), log_json: false }
+        Self { data: "data".into(), listen: LISTEN_DEFAULT, log: "info".to_owned(), log_json: false, program: None }
     }
 }
 

@@ -66,8 +66,7 @@ impl Host {
     pub async fn start(config: Config) -> Result<Running, StartHostError> {
         let store = Store::open(StoreOptions::new(&config.data)).await?;
         let token = AdminToken::load_or_create(&config.data)?;
-        let runtime = RuntimeConfig::new(config.data.join("plugins"), config.data.join("cache"));
-        let runtime = Arc::new(Runtime::new(runtime.map_err(StartHostError::Program)?)?);
+        let runtime = Arc::new(Runtime::new(runtime_config(&config)?)?);
         let listen = |source| StartHostError::Listen { address: config.listen, source };
         let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
@@ -78,6 +77,15 @@ impl Host {
         let recovering = tokio::spawn(recover(driver.clone(), app));
         Ok(Running { address, token, store, driver, trigger, serving, recovering })
     }
+}
+
+fn runtime_config(config: &Config) -> Result<RuntimeConfig, StartHostError> {
+    let (components, cache) = (config.data.join("plugins"), config.data.join("cache"));
+    let mut runtime = RuntimeConfig::new(components, cache).map_err(StartHostError::Program)?;
+    if let Some(program) = &config.program {
+        runtime.compiler.clone_from(program);
+    }
+    Ok(runtime)
 }
 
 async fn recover(driver: Driver, app: App) -> Result<(), StoreError> {

@@ -1,5 +1,8 @@
 //! Tests of the host, one binary.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 mod driver;
 mod runtime;
+mod server;
 mod store;

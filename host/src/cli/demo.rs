@@ -23,8 +23,9 @@ use crate::{
     config::Config,
 };
 
-/// What ends the name of a file that holds a workflow's input.
-const INPUT_ENDING: &str = ".input.json";
+/// What ends the names of files that hold a workflow's input: a document, or a text that becomes its member of that
+/// name.
+const INPUT_ENDINGS: [&str; 3] = [".input.json", ".input.csv", ".input.txt"];
 
 /// Start a host with plugins and example workflows, and run one.
 #[derive(Debug, Args)]
@@ -32,7 +33,8 @@ pub(super) struct Demo {
     /// The directory of the components to install.
     #[arg(long, value_name = "DIR")]
     plugins: PathBuf,
-    /// The directory of the workflows to save. The input of NAME.json lies in NAME.input.json.
+    /// The directory of the workflows to save. The input of NAME.json lies in NAME.input.json, or as a text in
+    /// NAME.input.csv or NAME.input.txt.
     #[arg(long, value_name = "DIR")]
     workflows: PathBuf,
     /// The workflow to run, by its file's name without ending; by default the first that has an input.
@@ -97,17 +99,16 @@ impl Demo {
     fn is_example(&self, path: &Path) -> bool {
         match &self.execute {
             Some(name) => path.file_stem().is_some_and(|stem| stem == name.as_str()),
-            None => input_of(path).exists(),
+            None => input_of(path).is_some(),
         }
     }
 
     async fn execute(&self, client: &Client, out: Out, path: &Path, saved: &Value) -> anyhow::Result<Outcome> {
         let name = saved["name"].as_str().unwrap_or_default();
-        out.say(&format!("\n{}", out.ink(Ink::Strong, &format!("running {name} on {}", input_of(path).display()))));
-        let input = match input_of(path) {
-            input if input.exists() => file::argument(&format!("@{}", input.display()))?,
-            _ => json!({}),
-        };
+        let input = input_of(path);
+        let on = input.as_ref().map_or_else(|| "no input".to_owned(), |input| input.display().to_string());
+        out.say(&format!("\n{}", out.ink(Ink::Strong, &format!("running {name} on {on}"))));
+        let input = input.map_or_else(|| Ok(json!({})), |input| read_input(&input))?;
         let body = json!({ "input_data": input });
         let started = client.post(&format!("/api/workflows/{}/execute", segment(name)), body).await?;
         let id = started["execution_id"].as_str().unwrap_or_default();
@@ -138,12 +139,24 @@ fn files(directory: &Path, is_meant: impl Fn(&str) -> bool) -> anyhow::Result<Ve
 
 fn is_definition(name: &str) -> bool {
     let is_document = name.ends_with(".json") || file::is_yaml(Path::new(name));
-    is_document && !name.ends_with(INPUT_ENDING)
+    is_document && !INPUT_ENDINGS.iter().any(|ending| name.ends_with(ending))
 }
 
-fn input_of(path: &Path) -> PathBuf {
+fn input_of(path: &Path) -> Option<PathBuf> {
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!("{stem}{INPUT_ENDING}"))
+    let candidates = INPUT_ENDINGS.iter().map(|ending| path.with_file_name(format!("{stem}{ending}")));
+    candidates.into_iter().find(|candidate| candidate.exists())
+}
+
+/// A JSON file as it is; a text as an object with one member, named after the file's ending.
+fn read_input(path: &Path) -> anyhow::Result<Value> {
+    match path.extension().and_then(|extension| extension.to_str()) {
+        Some(member @ ("csv" | "txt")) => {
+            let text = std::fs::read_to_string(path).with_context(|| format!("could not read {}", path.display()))?;
+            Ok(json!({ member: text }))
+        }
+        _ => file::argument(&format!("@{}", path.display())),
+    }
 }
 
 fn where_next(running: &Running, globals: &Globals, out: Out) -> String {
@@ -166,6 +179,11 @@ mod tests {
     fn inputs_lie_beside_their_definitions() {
         assert!(is_definition("a.json") && is_definition("a.yaml"));
         assert!(!is_definition("a.input.json") && !is_definition("README.md"));
-        assert_eq!(input_of(Path::new("x/a.json")), Path::new("x/a.input.json"));
+        let directory = tempfile::tempdir().unwrap();
+        let (definition, input) = (directory.path().join("x.json"), directory.path().join("x.input.csv"));
+        assert_eq!(input_of(&definition), None);
+        std::fs::write(&input, "a,b\n1,2\n").unwrap();
+        assert_eq!(input_of(&definition), Some(input.clone()));
+        assert_eq!(read_input(&input).unwrap(), json!({ "csv": "a,b\n1,2\n" }));
     }
 }

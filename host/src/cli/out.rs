@@ -30,11 +30,6 @@ impl Out {
         Self { json, colours: terminal && !refused && !dumb && !json, terminal }
     }
 
-    /// Whether programs read the output.
-    pub(super) fn is_json(self) -> bool {
-        self.json
-    }
-
     /// Whether a person sits there who can be asked.
     pub(super) fn is_interactive(self) -> bool {
         self.terminal && !self.json && io::stdin().is_terminal()
@@ -184,7 +179,9 @@ pub(super) fn took(seconds: f64) -> String {
 pub(super) fn brief(value: &Value, max: usize) -> String {
     let text = match value {
         Value::String(text) => clean(text).replace('\n', " "),
-        other => clean(&other.to_string()),
+        other @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
+            clean(&other.to_string())
+        }
     };
     if text.chars().count() <= max {
         return text;

@@ -321,7 +321,8 @@ impl Task {
             && self.pending.is_empty()
             && let Some(ended) = self.ended.take()
         {
-            let _ = ended.send(Box::new(self.finished(store::now())));
+            let ended_at = records.last().map_or_else(store::now, |record| record.at);
+            let _ = ended.send(Box::new(self.finished(ended_at)));
         }
         Ok(())
     }

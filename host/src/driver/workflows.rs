@@ -11,7 +11,7 @@ use std::{
 
 use serde_json::Value;
 use weir_engine::{
-    compile::{Catalog, compile},
+    compile::{self, Catalog},
     definition::{Definition, Diagnostic, DiagnosticCode, Severity},
     event::Started,
     graph::{Graph, Kind, Target},
@@ -85,9 +85,7 @@ pub struct Checked {
 /// Checks a definition against a catalog, its schemas included.
 #[must_use]
 pub fn check(definition: &Value, catalog: &dyn Catalog) -> Checked {
-    let (definition, mut diagnostics) = Definition::parse(definition);
-    let (graph, found) = compile(&definition, catalog);
-    diagnostics.extend(found);
+    let compile::Checked { definition, graph, mut diagnostics } = compile::check(definition, catalog);
     diagnostics.extend(graph.iter().flat_map(|graph| check_schemas(graph)));
     let valid = graph.is_some() && !diagnostics.iter().any(Diagnostic::is_error);
     Checked { definition, valid, diagnostics }
@@ -194,8 +192,6 @@ impl Workflows {
 }
 
 fn build(version: &WorkflowVersion, catalog: &dyn Catalog) -> Result<Arc<Graph>, CompileError> {
-    let (definition, mut diagnostics) = Definition::parse(version.definition.value());
-    let (graph, found) = compile(&definition, catalog);
-    diagnostics.extend(found);
+    let compile::Checked { graph, diagnostics, .. } = compile::check(version.definition.value(), catalog);
     graph.ok_or_else(|| CompileError::Invalid { name: version.name.to_string(), version: version.version, diagnostics })
 }

@@ -22,7 +22,7 @@ use tokio::{
 use super::shutdown::Shutdown;
 
 /// The most connections at a time; more wait in the kernel's queue.
-pub const CONNECTIONS_MAX: usize = 1024;
+pub(crate) const CONNECTIONS_MAX: usize = 1024;
 /// How long a client may take for a request's head, and how long a connection may lie idle.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// The most bytes of a request's head.
@@ -35,13 +35,13 @@ const GRACE: Duration = Duration::from_secs(5);
 const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 
 /// Answers requests; cloned for each connection.
-pub trait Handler: Clone + Send + Sync + 'static {
+pub(crate) trait Handler: Clone + Send + Sync + 'static {
     /// Answers one request.
     fn handle(&self, request: Request<Incoming>) -> impl Future<Output = Response<Body>> + Send;
 }
 
 /// Serves `listener` until the stop begins; then lets the requests under way end, for [`GRACE`] at most.
-pub async fn serve<H: Handler>(listener: TcpListener, handler: H, shutdown: Shutdown) {
+pub(crate) async fn serve<H: Handler>(listener: TcpListener, handler: H, shutdown: Shutdown) {
     let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let graceful = GracefulShutdown::new();
     let protocol = protocol();

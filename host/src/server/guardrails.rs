@@ -8,7 +8,7 @@ use super::error::{ApiError, Code, FieldProblem};
 /// Limits for one execution. They tighten those of the workflow; a looser value changes nothing.
 #[derive(Debug, ToSchema)]
 #[expect(dead_code, reason = "it documents what the engine reads")]
-pub struct Guardrails {
+pub(crate) struct Guardrails {
     /// Model requests.
     request_limit: Option<u64>,
     /// Input and output tokens together.

@@ -39,7 +39,7 @@ const RESUBSCRIBE: Duration = Duration::from_millis(200);
 
 /// One event.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct EventView {
+pub(crate) struct EventView {
     /// Its number in the execution's log, from 1.
     seq: Seq,
     /// When it was decided.
@@ -209,7 +209,8 @@ mod tests {
     #[test]
     fn a_frame_is_one_line_of_data() {
         let output = Json::parse("{\n \"a\": \"x\\ny\"\r\n}").unwrap();
-        let record = Record { seq: 7, at: Timestamp(0), event: Event::ExecutionCompleted { output } };
+        let record =
+            Record { seq: 7, at: Timestamp(0), event: Event::ExecutionCompleted { output, skipped: Vec::new() } };
         let mut frame = String::new();
         EventView::new(&record).unwrap().write(&mut frame).unwrap();
         let lines: Vec<_> = frame.lines().collect();

@@ -9,7 +9,7 @@ use axum::http::{HeaderName, HeaderValue};
 
 /// One request's name: 16 hexadecimal digits, unique in this process and very likely beyond.
 #[derive(Debug, Clone)]
-pub struct RequestId([u8; 16]);
+pub(crate) struct RequestId([u8; 16]);
 
 /// Where this process's numbers begin: from the system's hash seed, so that restarts do not repeat them.
 static FIRST: LazyLock<u64> = LazyLock::new(|| {
@@ -20,11 +20,11 @@ static COUNT: AtomicU64 = AtomicU64::new(0);
 
 impl RequestId {
     /// The header that carries it.
-    pub const HEADER: HeaderName = HeaderName::from_static("x-request-id");
+    pub(crate) const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 
     /// The next name.
     #[must_use]
-    pub fn next() -> Self {
+    pub(crate) fn next() -> Self {
         let n = FIRST.wrapping_add(COUNT.fetch_add(1, Ordering::Relaxed));
         let mut digits = [0; 16];
         for (at, digit) in digits.iter_mut().enumerate() {
@@ -36,13 +36,13 @@ impl RequestId {
 
     /// The name as text.
     #[must_use]
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         str::from_utf8(&self.0).unwrap_or_default()
     }
 
     /// The name as a header's value.
     #[must_use]
-    pub fn value(&self) -> HeaderValue {
+    pub(crate) fn value(&self) -> HeaderValue {
         HeaderValue::from_bytes(&self.0).unwrap_or_else(|_| HeaderValue::from_static("none"))
     }
 }

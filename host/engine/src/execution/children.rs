@@ -65,9 +65,13 @@ impl LoopResults {
 }
 
 impl<R> Children<R> {
-    pub(super) fn open(&mut self, id: ScopeId) {
+    pub(super) fn open(&mut self, id: ScopeId, index: u32) -> Result<(), String> {
+        if index != self.next {
+            return Err(format!("opens the scope {index} before {}", self.next));
+        }
         self.open.insert(id);
         self.next += 1;
+        Ok(())
     }
 
     pub(super) fn fail(&mut self, id: ScopeId, index: u32, failure: &Failure) {

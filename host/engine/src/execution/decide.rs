@@ -16,7 +16,7 @@ use crate::{
     id::{CallId, ScopeId, Timestamp},
     json::Json,
     limits::Amounts,
-    reference::{Missing, Reference, Template},
+    reference::{Missing, MissingReason, Reference, Template},
 };
 
 mod guard;
@@ -399,11 +399,13 @@ fn kind_of(value: &Value) -> &'static str {
 }
 
 fn not_found(missing: &Missing) -> Failure {
-    let message = format!(
-        "{} selects nothing here; correct the path, or give a default with {{\"$path\": …, \"default\": …}}",
-        missing.reference
-    );
-    Failure::new(FailureCode::ReferenceNotFound, message).with_details(json!({ "reference": missing.reference }))
+    let (code, help) = match missing.reason {
+        MissingReason::Nothing => {
+            (FailureCode::ReferenceNotFound, "correct the path, or give a default with {\"$path\": …, \"default\": …}")
+        }
+        MissingReason::TooLarge => (FailureCode::OutputTooLarge, "select less"),
+    };
+    Failure::new(code, format!("{missing}: {help}")).with_details(json!({ "reference": missing.reference }))
 }
 
 impl Kind {

@@ -61,6 +61,9 @@ impl State {
             Event::Reserved { call, n, amounts } => self.reserved(*call, *n, *amounts),
             Event::Settled { call, n, used } => self.settled(*call, *n, *used),
             Event::Paused { call, holder, exceeded, .. } => {
+                for call in holder.iter().chain(call) {
+                    self.visit(*call)?;
+                }
                 // Calls that run on during a pause may meet a limit too: they wait for the end of the first pause.
                 let pause = Pause { exceeded: exceeded.clone(), holder: *holder, parked: [].into() };
                 self.pause.get_or_insert(pause).parked.extend(*call);
@@ -86,6 +89,9 @@ impl State {
     }
 
     fn open_root(&mut self, graph: &Graph) -> Applied {
+        if self.seq != 1 {
+            return Err("starts what runs already".to_owned());
+        }
         let scope = Scope {
             parent: None,
             index: 0,
@@ -109,6 +115,9 @@ impl State {
         let call = CallId(record.seq);
         let step_ix = find_step(graph, step)?;
         let scope = self.scopes.get_mut(scope_id).ok_or_else(|| no_scope(*scope_id))?;
+        if scope.cursor != Cursor::At(step_ix) {
+            return Err(format!("starts the step {step:?}, which its scope is not at"));
+        }
         scope.cursor = Cursor::In(call);
         scope.visited.insert(step_ix, *visit);
         self.ready_scopes.remove(scope_id);
@@ -185,12 +194,12 @@ impl State {
         let visit = self.visits.get_mut(&call).ok_or_else(|| no_call(call))?;
         let (block, iteration, prefix) = match (&mut visit.work, &graph.steps[visit.step].kind) {
             (VisitWork::Parallel(children), Kind::Parallel { branches, .. }) => {
-                children.open(id);
+                children.open(id, index)?;
                 let block = *branches.get(index as usize).ok_or("opens a branch that is not there")?;
                 (block, None, format!("{}.", visit.path))
             }
             (VisitWork::Loop { items, count, children }, Kind::Loop { body, item_variable, .. }) => {
-                children.open(id);
+                children.open(id, index)?;
                 let iteration = Iteration {
                     variable: item_variable.clone(),
                     items: items.clone(),
@@ -264,6 +273,9 @@ impl State {
     /// Takes a scope away from its parent.
     fn leave(&mut self, id: ScopeId) -> Result<(Scope, CallId, &mut Visit), String> {
         let scope = self.scopes.remove(&id).ok_or_else(|| no_scope(id))?;
+        if matches!(scope.cursor, Cursor::In(call) if self.visits.contains_key(&call)) {
+            return Err(format!("closes the scope {id} around an open step"));
+        }
         self.ready_scopes.remove(&id);
         let call = scope.parent.ok_or("closes the root scope")?;
         let visit = self.visits.get_mut(&call).ok_or_else(|| no_call(call))?;
@@ -282,12 +294,11 @@ impl State {
     /// A step ended and its scope goes on.
     fn step_over(&mut self, graph: &Graph, call: CallId, output: Option<Json>, next: &Next, done: bool) -> Applied {
         let visit = self.close(call)?;
-        let cursor = match next {
+        let scope = self.scopes.get_mut(&visit.scope).ok_or_else(|| no_scope(visit.scope))?;
+        scope.cursor = match next {
             Next::Step(id) => Cursor::At(find_step(graph, id)?),
             Next::End => Cursor::Ended,
         };
-        let scope = self.scopes.get_mut(&visit.scope).ok_or_else(|| no_scope(visit.scope))?;
-        scope.cursor = cursor;
         if done {
             scope.last.clone_from(&output);
         }
@@ -324,6 +335,9 @@ impl State {
             self.end_pause()?;
         }
         let visit = self.visits.remove(&call).ok_or_else(|| no_call(call))?;
+        if visit.work.has_open_children() {
+            return Err(format!("ends the call {call} around open scopes"));
+        }
         self.ready_visits.remove(&call);
         let open = visit.promises.values().flatten().fold(Amounts::NONE, |sum, promised| sum.plus(promised));
         if !open.is_none() {
@@ -372,6 +386,14 @@ impl VisitWork {
 
     pub(super) fn has_children(&self) -> bool {
         matches!(self, Self::Parallel(_) | Self::Loop { .. })
+    }
+
+    fn has_open_children(&self) -> bool {
+        match self {
+            Self::Parallel(children) => !children.open.is_empty(),
+            Self::Loop { children, .. } => !children.open.is_empty(),
+            Self::Call { .. } | Self::Condition | Self::Human { .. } | Self::Nothing => false,
+        }
     }
 }
 

@@ -25,7 +25,6 @@ pub(crate) struct Visit {
     /// The failed attempts of the steps around.
     pub(crate) epoch: String,
     pub(crate) work: Work,
-    pub(crate) deadline: Option<Timestamp>,
     waits_for_retry: bool,
 }
 
@@ -139,7 +138,7 @@ impl Tracker {
     }
 
     fn started(&mut self, record: &Record) {
-        let Event::StepStarted { scope, path, work, deadline, .. } = &record.event else { return };
+        let Event::StepStarted { scope, path, work, .. } = &record.event else { return };
         let (_, epoch) = self.scopes.get(scope).expect("a step starts in an open scope");
         assert!(self.open.values().all(|other| other.scope != *scope), "two steps at once in one scope");
         let visit = Visit {
@@ -149,7 +148,6 @@ impl Tracker {
             failures: 0,
             epoch: epoch.clone(),
             work: work.clone(),
-            deadline: *deadline,
             waits_for_retry: false,
         };
         self.open.insert(CallId(record.seq), visit);

@@ -27,7 +27,7 @@ const ADMIN: &str = "admin";
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub struct ListQuery {
+pub(crate) struct ListQuery {
     /// Only those of this workflow: its id or name.
     workflow: Option<String>,
     /// Items of a page: 1 to 199, default 50.
@@ -40,7 +40,7 @@ pub struct ListQuery {
 /// `stop`).
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct ApproveBody {
+pub(crate) struct ApproveBody {
     /// The option that is chosen; needed where the step offers options.
     #[serde(default)]
     option_id: Option<String>,
@@ -58,7 +58,7 @@ pub struct ApproveBody {
 
 /// A decision that was taken.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Approved {
+pub(crate) struct Approved {
     /// The question; null for a pause at a limit.
     approval_id: Option<u64>,
     /// The execution that goes on.
@@ -70,7 +70,7 @@ pub struct Approved {
 /// Lists open questions, newest first.
 #[utoipa::path(get, path = "/api/approvals", tag = "approvals", params(ListQuery),
     responses((status = 200, description = "a page of open questions", body = Page<ApprovalView>)))]
-pub async fn list(
+pub(crate) async fn list(
     State(app): State<App>,
     Query(query): Query<ListQuery>,
 ) -> Result<Json<Page<ApprovalView>>, ApiError> {
@@ -91,7 +91,7 @@ pub async fn list(
 #[utoipa::path(get, path = "/api/executions/{execution}/approvals", tag = "approvals",
     params(("execution" = String, Path, description = "its id"), PageQuery),
     responses((status = 200, description = "a page of questions", body = Page<ApprovalView>)))]
-pub async fn list_of_execution(
+pub(crate) async fn list_of_execution(
     State(app): State<App>,
     Names(execution): Names<String>,
     Query(query): Query<PageQuery>,
@@ -118,7 +118,7 @@ fn read_cursor(cursor: &str) -> Option<(String, CallId)> {
         (status = 409, description = "it was decided before (with the first decision), several questions are open, or the execution has ended",
             body = Problem, content_type = "application/problem+json"),
     ))]
-pub async fn approve(
+pub(crate) async fn approve(
     State(app): State<App>,
     Names(execution): Names<String>,
     Fields(body): Fields<ApproveBody>,
@@ -191,6 +191,6 @@ async fn last_closed(app: &App, id: &str) -> Result<Option<ApprovalRow>, ApiErro
         let page = app.store.approvals_of(id, after, PAGE_MAX).await?;
         let Some(end) = page.last() else { return Ok(last) };
         after = end.call;
-        last = page.into_iter().filter(|row| row.status != ApprovalStatus::Pending).next_back().or(last);
+        last = page.into_iter().rfind(|row| row.status != ApprovalStatus::Pending).or(last);
     }
 }

@@ -40,7 +40,7 @@ const REASON_BYTES_MAX: usize = 16 * 1024;
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub struct ExecuteQuery {
+pub(crate) struct ExecuteQuery {
     /// Seconds to wait for the end, at most 60: the answer is then the finished execution.
     wait: Option<f64>,
 }
@@ -48,7 +48,7 @@ pub struct ExecuteQuery {
 /// What to run a workflow with.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct ExecuteBody {
+pub(crate) struct ExecuteBody {
     /// The workflow's input; it must satisfy its `input_schema`. Default: `{}`.
     #[serde(default)]
     #[schema(value_type = Value)]
@@ -61,7 +61,7 @@ pub struct ExecuteBody {
 
 /// An execution that was accepted: it is durable and will run to its end.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Accepted {
+pub(crate) struct Accepted {
     /// Its id.
     #[schema(value_type = String)]
     execution_id: Arc<str>,
@@ -79,7 +79,7 @@ pub struct Accepted {
         (status = 202, description = "it runs", body = Accepted),
         (status = 409, description = "the workflow is inactive", body = Problem, content_type = "application/problem+json"),
     ))]
-pub async fn execute(
+pub(crate) async fn execute(
     State(app): State<App>,
     Names(workflow): Names<String>,
     Query(query): Query<ExecuteQuery>,
@@ -138,7 +138,7 @@ fn check_input(app: &App, workflow: &CurrentWorkflow, compiled: &Compiled, input
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub struct ListQuery {
+pub(crate) struct ListQuery {
     /// Only those that stand so: `running`, `awaiting_human`, `completed`, `failed`, `timeout`, `cancelled`.
     status: Option<String>,
     /// Only those of this workflow: its id or name.
@@ -158,7 +158,7 @@ pub struct ListQuery {
 /// Lists executions, newest first.
 #[utoipa::path(get, path = "/api/executions", tag = "executions", params(ListQuery),
     responses((status = 200, description = "a page of executions", body = Page<ExecutionSummary>)))]
-pub async fn list(
+pub(crate) async fn list(
     State(app): State<App>,
     Query(query): Query<ListQuery>,
 ) -> Result<Json<Page<ExecutionSummary>>, ApiError> {
@@ -177,7 +177,7 @@ pub async fn list(
 #[utoipa::path(get, path = "/api/workflows/{workflow}/executions", tag = "executions",
     params(("workflow" = String, Path, description = "its id or name"), PageQuery),
     responses((status = 200, description = "a page of executions", body = Page<ExecutionSummary>)))]
-pub async fn list_of_workflow(
+pub(crate) async fn list_of_workflow(
     State(app): State<App>,
     Names(workflow): Names<String>,
     Query(query): Query<PageQuery>,
@@ -232,7 +232,10 @@ fn id_prefix(text: String) -> Result<String, ApiError> {
 /// Shows an execution with its documents.
 #[utoipa::path(get, path = "/api/executions/{execution}", tag = "executions", params(("execution" = String, Path, description = "its id")),
     responses((status = 200, description = "the execution", body = ExecutionView)))]
-pub async fn show(State(app): State<App>, Names(execution): Names<String>) -> Result<Json<ExecutionView>, ApiError> {
+pub(crate) async fn show(
+    State(app): State<App>,
+    Names(execution): Names<String>,
+) -> Result<Json<ExecutionView>, ApiError> {
     let id = execution_id(&execution)?;
     let stored = app.store.execution_with_documents(&id).await?.ok_or_else(|| missing(&id))?;
     let outputs = app.store.step_outputs(&id).await?;
@@ -243,7 +246,7 @@ pub async fn show(State(app): State<App>, Names(execution): Names<String>) -> Re
 #[utoipa::path(get, path = "/api/executions/{execution}/steps", tag = "executions",
     params(("execution" = String, Path, description = "its id"), PageQuery),
     responses((status = 200, description = "a page of steps", body = Page<StepView>)))]
-pub async fn steps(
+pub(crate) async fn steps(
     State(app): State<App>,
     Names(execution): Names<String>,
     Query(query): Query<PageQuery>,
@@ -267,7 +270,7 @@ fn step_cursor(cursor: &str) -> Option<StepCursor> {
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub struct EventsQuery {
+pub(crate) struct EventsQuery {
     /// `sse` (the default) for a stream that ends with the execution, `json` for a page of those that happened.
     format: Option<String>,
     /// Only those after this number; the header `last-event-id` says the same.
@@ -286,7 +289,7 @@ pub struct EventsQuery {
         (status = 200, description = "the events", content((String = "text/event-stream"), (Page<live::EventView> = "application/json"))),
         (status = 204, description = "the execution has ended, and the client knows its last event"),
     ))]
-pub async fn events(
+pub(crate) async fn events(
     State(app): State<App>,
     Names(execution): Names<String>,
     Query(query): Query<EventsQuery>,
@@ -327,7 +330,7 @@ fn wants_json(query: &EventsQuery, headers: &HeaderMap) -> Result<bool, ApiError
 /// Why an execution is cancelled.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct CancelBody {
+pub(crate) struct CancelBody {
     /// The reason, in words.
     #[serde(default)]
     reason: Option<String>,
@@ -335,7 +338,7 @@ pub struct CancelBody {
 
 /// An execution that was told to stop.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Cancelled {
+pub(crate) struct Cancelled {
     /// The execution.
     execution_id: String,
     /// How it stands.
@@ -349,7 +352,7 @@ pub struct Cancelled {
         (status = 200, description = "it is cancelled", body = Cancelled),
         (status = 409, description = "it had ended", body = Problem, content_type = "application/problem+json"),
     ))]
-pub async fn cancel(
+pub(crate) async fn cancel(
     State(app): State<App>,
     Names(execution): Names<String>,
     Fields(body): Fields<CancelBody>,

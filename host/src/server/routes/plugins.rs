@@ -42,7 +42,7 @@ const VERSION_BYTES_MAX: usize = 128;
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub struct VersionQuery {
+pub(crate) struct VersionQuery {
     /// The version; by default the highest that is enabled, or else the highest.
     version: Option<String>,
 }
@@ -50,7 +50,7 @@ pub struct VersionQuery {
 /// Lists every version of every installed plugin.
 #[utoipa::path(get, path = "/api/plugins", tag = "plugins",
     responses((status = 200, description = "all plugins", body = Page<PluginSummary>)))]
-pub async fn list(State(app): State<App>) -> Result<Json<Page<PluginSummary>>, ApiError> {
+pub(crate) async fn list(State(app): State<App>) -> Result<Json<Page<PluginSummary>>, ApiError> {
     let rows = app.store.plugins().await?;
     Ok(Json(Page { items: rows.iter().map(PluginSummary::from).collect(), next_cursor: None }))
 }
@@ -63,7 +63,7 @@ pub async fn list(State(app): State<App>) -> Result<Json<Page<PluginSummary>>, A
         (status = 201, description = "it is installed and enabled", body = PluginDetail),
         (status = 409, description = "this version exists with other bytes", body = Problem, content_type = "application/problem+json"),
     ))]
-pub async fn upload(State(app): State<App>, request: Request) -> Result<Response, ApiError> {
+pub(crate) async fn upload(State(app): State<App>, request: Request) -> Result<Response, ApiError> {
     let busy = |_| ApiError::new(Code::Unavailable, "the host stops");
     let _place = app.uploads.acquire().await.map_err(busy)?;
     let PluginBody(bytes) = PluginBody::from_request(request, &()).await?;
@@ -87,7 +87,7 @@ pub async fn upload(State(app): State<App>, request: Request) -> Result<Response
 /// Shows a plugin with the schemas of all it offers.
 #[utoipa::path(get, path = "/api/plugins/{plugin}", tag = "plugins", params(("plugin" = String, Path, description = "its name"), VersionQuery),
     responses((status = 200, description = "the plugin", body = PluginDetail)))]
-pub async fn show(
+pub(crate) async fn show(
     State(app): State<App>,
     Names(plugin): Names<String>,
     Query(query): Query<VersionQuery>,
@@ -101,7 +101,7 @@ pub async fn show(
         (status = 204, description = "it is deleted"),
         (status = 409, description = "unfinished executions need it", body = Problem, content_type = "application/problem+json"),
     ))]
-pub async fn delete(
+pub(crate) async fn delete(
     State(app): State<App>,
     Names(plugin): Names<String>,
     Query(query): Query<VersionQuery>,
@@ -116,7 +116,7 @@ pub async fn delete(
 /// Lets new executions use a version of a plugin.
 #[utoipa::path(post, path = "/api/plugins/{plugin}/enable", tag = "plugins", params(("plugin" = String, Path, description = "its name"), VersionQuery),
     responses((status = 200, description = "it is enabled", body = PluginSummary)))]
-pub async fn enable(
+pub(crate) async fn enable(
     State(app): State<App>,
     Names(plugin): Names<String>,
     Query(query): Query<VersionQuery>,
@@ -127,7 +127,7 @@ pub async fn enable(
 /// Keeps new executions from using a version of a plugin. Those that run go on.
 #[utoipa::path(post, path = "/api/plugins/{plugin}/disable", tag = "plugins", params(("plugin" = String, Path, description = "its name"), VersionQuery),
     responses((status = 200, description = "it is disabled", body = PluginSummary)))]
-pub async fn disable(
+pub(crate) async fn disable(
     State(app): State<App>,
     Names(plugin): Names<String>,
     Query(query): Query<VersionQuery>,
@@ -145,7 +145,7 @@ async fn switch(app: &App, plugin: &str, query: VersionQuery, enabled: bool) -> 
 /// What to try a tool with.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct TryBody {
+pub(crate) struct TryBody {
     /// The tool's input. Default: `{}`.
     #[serde(default)]
     #[schema(value_type = Value)]
@@ -158,7 +158,7 @@ pub struct TryBody {
 
 /// What a tried tool did.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Tried {
+pub(crate) struct Tried {
     /// What it answered.
     #[schema(value_type = Value)]
     output: Option<Document>,
@@ -179,7 +179,7 @@ pub struct Tried {
     params(("plugin" = String, Path, description = "its name"), ("tool" = String, Path, description = "the tool's name"), VersionQuery),
     request_body = TryBody,
     responses((status = 200, description = "what it did, well or badly", body = Tried)))]
-pub async fn try_tool(
+pub(crate) async fn try_tool(
     State(app): State<App>,
     Names((plugin, tool)): Names<(String, String)>,
     Query(query): Query<VersionQuery>,

@@ -11,13 +11,13 @@ use crate::server::openapi as document;
 
 /// Describes this API as OpenAPI 3.1.
 #[utoipa::path(get, path = "/api/openapi.json", tag = "host", responses((status = 200, description = "the document", body = Object)))]
-pub async fn openapi() -> Response {
+pub(crate) async fn openapi() -> Response {
     let json = HeaderValue::from_static("application/json");
     ([(header::CONTENT_TYPE, json)], document::text()).into_response()
 }
 
 /// Describes workflow definitions as JSON Schema (draft 2020-12).
 #[utoipa::path(get, path = "/api/schema/workflow", tag = "workflows", responses((status = 200, description = "the schema", body = Object)))]
-pub async fn workflow() -> Json<Value> {
+pub(crate) async fn workflow() -> Json<Value> {
     Json(weir_engine::definition::definition_schema())
 }

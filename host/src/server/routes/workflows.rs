@@ -29,7 +29,7 @@ use crate::{
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub struct ListQuery {
+pub(crate) struct ListQuery {
     /// Text that the name or description holds, whatever its case.
     search: Option<String>,
     /// Only those that are active, or only those that are not.
@@ -46,7 +46,7 @@ pub struct ListQuery {
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub struct PageQuery {
+pub(crate) struct PageQuery {
     /// Items of a page: 1 to 199, default 50.
     pub(super) limit: Option<u32>,
     /// `next_cursor` of the page before.
@@ -64,14 +64,14 @@ impl PageQuery {
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub struct UpdateQuery {
+pub(crate) struct UpdateQuery {
     /// Refuse to save unless this is the newest version.
     expected_version: Option<u32>,
 }
 
 /// What is wrong with a definition.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Validation {
+pub(crate) struct Validation {
     /// Whether it may be saved.
     valid: bool,
     /// Everything that stands against it.
@@ -83,7 +83,7 @@ pub struct Validation {
 /// Lists live workflows.
 #[utoipa::path(get, path = "/api/workflows", tag = "workflows", params(ListQuery),
     responses((status = 200, description = "a page of workflows", body = Page<WorkflowSummary>)))]
-pub async fn list(
+pub(crate) async fn list(
     State(app): State<App>,
     Query(query): Query<ListQuery>,
 ) -> Result<Json<Page<WorkflowSummary>>, ApiError> {
@@ -107,7 +107,10 @@ pub async fn list(
         (status = 201, description = "it is saved as version 1", body = SavedView),
         (status = 409, description = "the name is taken", body = Problem, content_type = "application/problem+json"),
     ))]
-pub async fn create(State(app): State<App>, DefinitionBody(definition): DefinitionBody) -> Result<Response, ApiError> {
+pub(crate) async fn create(
+    State(app): State<App>,
+    DefinitionBody(definition): DefinitionBody,
+) -> Result<Response, ApiError> {
     let (new, warnings) = validated(&app, definition).await?;
     let saved = app.store.create_workflow(new).await;
     app.current.forget();
@@ -118,7 +121,7 @@ pub async fn create(State(app): State<App>, DefinitionBody(definition): Definiti
 #[utoipa::path(post, path = "/api/workflows/validate", tag = "workflows",
     request_body(description = "the definition", content((Object = "application/json"), (Object = "application/yaml"))),
     responses((status = 200, description = "what was found", body = Validation)))]
-pub async fn validate(
+pub(crate) async fn validate(
     State(app): State<App>,
     DefinitionBody(definition): DefinitionBody,
 ) -> Result<Json<Validation>, ApiError> {
@@ -130,7 +133,10 @@ pub async fn validate(
 /// Shows a workflow with its newest definition.
 #[utoipa::path(get, path = "/api/workflows/{workflow}", tag = "workflows", params(("workflow" = String, Path, description = "its id or name")),
     responses((status = 200, description = "the workflow", body = WorkflowView)))]
-pub async fn show(State(app): State<App>, Names(workflow): Names<String>) -> Result<Json<WorkflowView>, ApiError> {
+pub(crate) async fn show(
+    State(app): State<App>,
+    Names(workflow): Names<String>,
+) -> Result<Json<WorkflowView>, ApiError> {
     let workflow = app.current.get(&app.store, &workflow).await?;
     Ok(Json(WorkflowView::new(workflow.row.clone(), workflow.version.as_ref().clone())))
 }
@@ -144,7 +150,7 @@ pub async fn show(State(app): State<App>, Names(workflow): Names<String>) -> Res
         (status = 409, description = "the name is taken, or the version is not the expected one", body = Problem,
             content_type = "application/problem+json"),
     ))]
-pub async fn update(
+pub(crate) async fn update(
     State(app): State<App>,
     Names(workflow): Names<String>,
     Query(query): Query<UpdateQuery>,
@@ -166,7 +172,7 @@ pub async fn update(
 /// Deletes a workflow and frees its name. Its executions stay, and those that run go on.
 #[utoipa::path(delete, path = "/api/workflows/{workflow}", tag = "workflows", params(("workflow" = String, Path, description = "its id or name")),
     responses((status = 204, description = "it is deleted")))]
-pub async fn delete(State(app): State<App>, Names(workflow): Names<String>) -> Result<StatusCode, ApiError> {
+pub(crate) async fn delete(State(app): State<App>, Names(workflow): Names<String>) -> Result<StatusCode, ApiError> {
     let current = app.current.get(&app.store, &workflow).await?;
     let deleted = app.store.delete_workflow(&current.row.id).await;
     app.current.forget();
@@ -178,7 +184,7 @@ pub async fn delete(State(app): State<App>, Names(workflow): Names<String>) -> R
 #[utoipa::path(get, path = "/api/workflows/{workflow}/versions", tag = "workflows",
     params(("workflow" = String, Path, description = "its id or name"), PageQuery),
     responses((status = 200, description = "a page of versions", body = Page<WorkflowVersionView>)))]
-pub async fn versions(
+pub(crate) async fn versions(
     State(app): State<App>,
     Names(workflow): Names<String>,
     Query(query): Query<PageQuery>,
@@ -195,7 +201,7 @@ pub async fn versions(
 #[utoipa::path(get, path = "/api/workflows/{workflow}/versions/{version}", tag = "workflows",
     params(("workflow" = String, Path, description = "its id or name"), ("version" = u32, Path, description = "the version, from 1")),
     responses((status = 200, description = "the version", body = WorkflowVersionView)))]
-pub async fn version(
+pub(crate) async fn version(
     State(app): State<App>,
     Names((workflow, version)): Names<(String, u32)>,
 ) -> Result<Json<WorkflowVersionView>, ApiError> {
