@@ -174,7 +174,7 @@ impl Decide<'_> {
             }
             Kind::Parallel { .. } => Ok((Work::Parallel, None)),
             Kind::Loop { items, max_iterations, .. } => {
-                Ok((loop_over(items, items.resolve(&self.view(scope)).map(Cow::into_owned), *max_iterations)?, None))
+                Ok((loop_over(items, items.select(&self.view(scope)).map(Cow::into_owned), *max_iterations)?, None))
             }
         }
     }
@@ -369,11 +369,12 @@ impl Decide<'_> {
 /// What a step begins with, and its output and next step where it ends at once.
 type Begun = (Work, Option<(Json, Next)>);
 
-fn loop_over(items: &Reference, found: Option<Value>, most: u32) -> Result<Work, Failure> {
+fn loop_over(items: &Reference, found: Result<Value, Missing>, most: u32) -> Result<Work, Failure> {
     let mut items = match found {
-        None | Some(Value::Null) => Vec::new(),
-        Some(Value::Array(items)) => items,
-        Some(other) => {
+        Err(Missing { reason: MissingReason::Nothing, .. }) | Ok(Value::Null) => Vec::new(),
+        Err(too_large) => return Err(not_found(&too_large)),
+        Ok(Value::Array(items)) => items,
+        Ok(other) => {
             let message = format!("{} selects {}, and a loop needs an array", items.source(), kind_of(&other));
             return Err(Failure::new(FailureCode::NotAnArray, message));
         }
