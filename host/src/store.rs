@@ -73,7 +73,7 @@ pub struct Append {
     /// Which execution.
     pub execution_id: Arc<str>,
     /// The events; their numbers go on from what is stored, and the very first is `ExecutionStarted`.
-    pub records: Vec<Record>,
+    pub records: Arc<Vec<Record>>,
     /// How the execution stands after the last of them.
     pub summary: Summary,
 }

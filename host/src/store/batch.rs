@@ -127,7 +127,7 @@ fn check_numbers(append: &Append) -> Result<(), StoreError> {
     let sound = |(seq, record): (Seq, &Record)| {
         record.seq == seq && (seq == 1) == matches!(record.event, Event::ExecutionStarted(_))
     };
-    if first > 0 && (first..).zip(&append.records).all(sound) {
+    if first > 0 && (first..).zip(append.records.iter()).all(sound) {
         return Ok(());
     }
     Err(StoreError::Conflict { execution_id: Arc::clone(&append.execution_id) })

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// The most text that a loop's results or a parallel step's outputs may come to.
-const RESULT_BYTES_MAX: usize = 64 << 20;
+const RESULT_BYTES_MAX: usize = 16 << 20;
 
 /// How deep that text may be nested: deeper text could be written, and not be read again.
 const RESULT_DEPTH_MAX: usize = 120;
@@ -125,8 +125,8 @@ impl Visit {
                     (None, None) => parallel_output(graph, branches, &children.results),
                 }
             }
-            (VisitWork::Loop { count, children, .. }, Kind::Loop { max_concurrency, fail, .. }) => {
-                match (&children.failure, children.window(*count, *max_concurrency)) {
+            (VisitWork::Loop { items, children }, Kind::Loop { max_concurrency, fail, .. }) => {
+                match (&children.failure, children.window(items.count(), *max_concurrency)) {
                     (Some((_, failure)), _) if *fail => Plan::Fail(failure.clone()),
                     _ if children.results.bytes() > RESULT_BYTES_MAX => Plan::Fail(too_large()),
                     (_, Some(window)) => window,
@@ -144,9 +144,9 @@ impl Visit {
                 let total = u32::try_from(branches.len()).unwrap_or(u32::MAX);
                 (children.window(total, *max_concurrency), *fail_fast && children.failure.is_some())
             }
-            (VisitWork::Loop { count, children, .. }, Kind::Loop { max_concurrency, fail, .. }) => {
+            (VisitWork::Loop { items, children }, Kind::Loop { max_concurrency, fail, .. }) => {
                 let fails = (*fail && children.failure.is_some()) || children.results.bytes() > RESULT_BYTES_MAX;
-                (children.window(*count, *max_concurrency), fails)
+                (children.window(items.count(), *max_concurrency), fails)
             }
             _ => return false,
         };
