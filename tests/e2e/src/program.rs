@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, ensure};
 
 /// The bundled plugins, by the names of their files.
-pub const BUNDLED: [&str; 3] = ["weir_plugin_text", "weir_plugin_data", "weir_plugin_triage"];
+pub const BUNDLED: [&str; 3] = ["text", "data", "triage"];
 
 /// The directory that holds `debug` and `wasm32-wasip2`, found from this test's own executable.
 ///

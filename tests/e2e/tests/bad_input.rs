@@ -87,7 +87,13 @@ async fn bad_input_is_refused_and_leaves_nothing() -> Result<()> {
     api.asked(&open).await?;
 
     let before = stored(api).await?;
-    let cases = definitions().into_iter().chain(starts()).chain(answers(&open)).chain(plugins()).chain(odd_requests());
+    let cases = definitions()
+        .into_iter()
+        .chain(saves())
+        .chain(starts())
+        .chain(answers(&open))
+        .chain(plugins())
+        .chain(odd_requests());
     let mut count = 0;
     for case in cases {
         let about = case.about;
@@ -96,7 +102,7 @@ async fn bad_input_is_refused_and_leaves_nothing() -> Result<()> {
     }
     let after = stored(api).await?;
     ensure!(before == after, "something was half stored: {before}\n{after}");
-    println!("bad input: {count} requests refused");
+    eprintln!("bad input: {count} requests refused");
     let stranger = Api::new(&api.url, "wrong");
     for path in ["/api/workflows", "/api/executions", "/api/plugins", "/api/openapi.json", "/nowhere"] {
         stranger.ask(Method::GET, path).await?.refused(401, "unauthorized").with_context(|| path.to_owned())?;
@@ -111,9 +117,6 @@ fn definitions() -> Vec<Case> {
     let step = |step: Value| json!({ "name": "x", "steps": [step] });
     let tool = |id: &str| json!({ "id": id, "type": "tool", "tool": "echo.run" });
     let many: Vec<Value> = (0..1_000).map(|n| tool(&format!("s{n}"))).collect();
-    let deep = (0..60).fold(tool("in"), |inner, n| {
-        json!({ "id": format!("l{n}"), "type": "loop", "loop_config": { "items_path": "$.input", "steps": [inner] } })
-    });
     vec![
         save("no name and no steps", json!({})).naming(&["/name", "/steps"]),
         save("no steps", json!({ "name": "x", "steps": [] })).naming(&["/steps"]),
@@ -153,12 +156,22 @@ fn definitions() -> Vec<Case> {
         )
         .naming(&["/guardrails/timeout_seconds", "/guardrails/max_steps"]),
         save("too many steps", json!({ "name": "x", "steps": many })),
-        save("too much nesting", json!({ "name": "x", "steps": [deep] })),
         save(
             "an input schema that is none",
             json!({ "name": "x", "input_schema": { "type": "sausage" }, "steps": [tool("a")] }),
         )
         .naming(&["/input_schema"]),
+    ]
+}
+
+/// Bodies that are refused before anybody asks what they mean, and definitions that come at the wrong time.
+fn saves() -> Vec<Case> {
+    let to = "/api/workflows";
+    let deep = (0..60).fold(json!({ "id": "in", "type": "tool", "tool": "echo.run" }), |inner, n| {
+        json!({ "id": format!("l{n}"), "type": "loop", "loop_config": { "items_path": "$.input", "steps": [inner] } })
+    });
+    vec![
+        Case::post("too much nesting", to, 400, "invalid_body", &json!({ "name": "x", "steps": [deep] })),
         Case::post("a taken name", to, 409, "name_taken", &sample::asking()),
         Case::new("JSON that breaks off", Method::POST, to, 400, "invalid_body").bytes(JSON, &b"{\"name\": "[..]),
         Case::new("text that is no UTF-8", Method::POST, to, 400, "invalid_body")

@@ -92,7 +92,7 @@ async fn run_runs_a_workflow_in_this_process() -> Result<()> {
     let data = Data::new()?;
     let workflow = text(&program::workflows().join("invoice_check.yaml"));
     let input = format!("@{}", text(&program::workflows().join("invoice_check.input.json")));
-    let (words, tables) = (text(&program::plugin("weir_plugin_text")?), text(&program::plugin("weir_plugin_data")?));
+    let (words, tables) = (text(&program::plugin("text")?), text(&program::plugin("data")?));
     let arguments = ["run", &workflow, "--input", &input, "--plugin", &words, "--plugin", &tables];
     let ran = alone(&arguments).await?;
     let told = ran.exits(0)?;
@@ -124,7 +124,7 @@ async fn run_runs_a_workflow_in_this_process() -> Result<()> {
 async fn plugins_are_inspected_and_added() -> Result<()> {
     let data = Data::new()?;
     let host = data.start().await?;
-    let words = text(&program::plugin("weir_plugin_text")?);
+    let words = text(&program::plugin("text")?);
     let inspected = alone(&["plugin", "inspect", &words]).await?;
     for word in ["text", "text.detect_language(", "digest", "imports"] {
         ensure!(inspected.exits(0)?.contains(word), "{word} is not told: {inspected:?}");

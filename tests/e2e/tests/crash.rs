@@ -76,7 +76,7 @@ async fn r1_sixty_random_kills() -> Result<()> {
         ended?.context("a worker broke off")?;
     }
     let checked = Check::read(&path)?.run(&host.api).await?;
-    println!("r1: {KILLS} kills, slowest start {slowest:?}, {checked}");
+    eprintln!("r1: {KILLS} kills, slowest start {slowest:?}, {checked}");
     ensure!(slowest < READY_MAX, "a host took {slowest:?} to get ready");
     ensure!(host.stop().await?.success(), "the last host did not stop well");
     let said = data.said()?;
@@ -258,7 +258,7 @@ impl Check {
         for (seq, kind, data) in self.told.get(id).into_iter().flatten() {
             let stored = usize::try_from(*seq)?.checked_sub(1).and_then(|index| events.get(index));
             let stored = stored.with_context(|| format!("event {seq} ({kind}) was told, and is not in the log"))?;
-            let same = stored.kind == *kind && stored.data.to_string() == *data;
+            let same = stored.kind == *kind && stored.data.to_string().as_str() == data;
             ensure!(same, "event {seq} was told as {kind} {data}, but the log has {stored:?}");
         }
         if let Some((approval, option)) = self.answered.get(id) {

@@ -29,7 +29,7 @@ async fn r8_many_clients() -> Result<()> {
             *statuses.entry(status).or_default() += 1;
         }
     }
-    println!("r8: {statuses:?} in {:?}", began.elapsed());
+    eprintln!("r8: {statuses:?} in {:?}", began.elapsed());
     let all = u32::try_from(CLIENTS * STARTS)?;
     ensure!(statuses == BTreeMap::from([(200, all), (202, all)]), "some requests were refused: {statuses:?}");
     let ended = host.api.all("/api/executions?status=completed").await?.len();

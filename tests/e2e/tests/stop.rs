@@ -58,7 +58,7 @@ async fn r18_graceful_stop() -> Result<()> {
         ensure!(execution["status"] == "completed", "it was lost: {execution}");
         interrupted += log::check(&log::read(&host.api, id).await?)?.interrupted;
     }
-    println!("r18: stopped in {took:?}; {} accepted, {asked} asked, {interrupted} interrupted", accepted.len());
+    eprintln!("r18: stopped in {took:?}; {} accepted, {asked} asked, {interrupted} interrupted", accepted.len());
     ensure!(interrupted as usize >= SLEEPERS, "the calls that outlasted the grace were not made again: {interrupted}");
     Ok(())
 }
