@@ -118,7 +118,9 @@ impl Answer {
             bail!("a refusal tells {secret:?}: {}", self.text);
         }
         let problem = self.json()?;
-        for member in ["type", "title", "code", "detail", "request_id"] {
+        // Strangers get a body that is always the same.
+        let id = if self.status == 401 { "code" } else { "request_id" };
+        for member in ["type", "title", "code", "detail", id] {
             ensure!(problem[member].as_str().is_some_and(|text| !text.is_empty()), "no {member} in {problem}");
         }
         ensure!(problem["status"] == self.status, "a wrong status in {problem}");

@@ -11,6 +11,7 @@ use crate::sample;
 
 const CLIENTS: u64 = 50;
 const STARTS: u64 = 200;
+const RACES: u32 = 50;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn r8_many_clients() -> Result<()> {
@@ -60,6 +61,39 @@ async fn load(api: &Api, client: u64) -> Result<Vec<u16>> {
         statuses.push(approve(api, &execution).await?);
     }
     Ok(statuses)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r8_of_many_answers_the_first_counts() -> Result<()> {
+    let data = Data::new()?;
+    let host = data.start().await?;
+    host.api.post("/api/workflows", &sample::asking()).await?;
+    for n in 0..RACES {
+        let accepted = host.api.post("/api/workflows/asking/execute", &json!({ "input_data": { "n": n } })).await?;
+        let id = accepted["execution_id"].as_str().context("an answer without an id")?.to_owned();
+        let mut racers = JoinSet::new();
+        for racer in 0..8 {
+            let (api, path) = (host.api.clone(), format!("/api/executions/{id}/approve"));
+            let option = if racer % 2 == 0 { "yes" } else { "no" };
+            racers.spawn(async move {
+                Ok::<_, anyhow::Error>((option, api.try_post(&path, &json!({ "option_id": option })).await?))
+            });
+        }
+        let (mut first, mut others) = (Vec::new(), Vec::new());
+        for raced in racers.join_all().await {
+            let (option, answer) = raced?;
+            if answer.status == 200 { first.push(option) } else { others.push(answer.refused(409, "already_decided")?) }
+        }
+        ensure!(first.len() == 1, "{} answers counted", first.len());
+        for problem in others {
+            let told = &problem["details"]["approval"]["decision"]["option_id"];
+            ensure!(*told == first[0], "{told} was told, but {first:?} counted");
+        }
+        ensure!(host.api.ended(&id).await?["output"]["option"] == first[0], "another answer was taken");
+    }
+    let said = data.said()?;
+    ensure!(!said.contains("ERROR"), "the host complained: {said}");
+    Ok(())
 }
 
 async fn approve(api: &Api, execution: &str) -> Result<u16> {
