@@ -2,7 +2,8 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use axum::http::{Method, Request, Uri, header, uri::Authority};
+pub use axum::http::Method;
+use axum::http::{Request, Uri, header, uri::Authority};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;

@@ -12,7 +12,7 @@ mod timers;
 mod workflows;
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -389,24 +389,57 @@ impl Driver {
         if *inner.stopping.borrow() {
             return Err(SignalError::Stopping);
         }
+        let (sender, receiver) = mpsc::channel(NEWS_QUEUE);
+        // Taken before the log is read: of two that read it at once, the second would go on from a state of before.
+        let place = match Place::take(inner, id, &sender) {
+            Ok(place) => place,
+            Err(other) => return Ok(other),
+        };
         let Some((id, execution)) = inner.replay(id).await? else {
             return Err(SignalError::NotFound(id.to_owned()));
         };
         if execution.has_ended() {
             return Err(SignalError::Ended(execution.status()));
         }
-        let (sender, receiver) = mpsc::channel(NEWS_QUEUE);
-        {
-            let mut tasks = lock(&inner.tasks);
-            if let Some(other) = tasks.get(&id) {
-                return Ok(other.clone());
-            }
-            tasks.insert(id.clone(), sender.clone());
-        }
         let mut task = Task::new(inner.clone(), id, execution, room);
         task.resume(sender.clone(), receiver);
+        place.keep();
         tokio::spawn(task.run());
         Ok(sender)
+    }
+}
+
+/// The place of an execution's task among all, held while its log is read. News may already be sent there; if there is
+/// no task in the end, its senders notice and try again.
+struct Place<'a> {
+    inner: &'a Inner,
+    id: Option<Arc<str>>,
+}
+
+impl<'a> Place<'a> {
+    /// Takes the place of execution `id`; where it is taken, gives the way to who has it.
+    fn take(inner: &'a Inner, id: &str, sender: &mpsc::Sender<News>) -> Result<Self, mpsc::Sender<News>> {
+        match lock(&inner.tasks).entry(id.into()) {
+            Entry::Occupied(other) => Err(other.get().clone()),
+            Entry::Vacant(place) => {
+                let id = place.key().clone();
+                place.insert(sender.clone());
+                Ok(Self { inner, id: Some(id) })
+            }
+        }
+    }
+
+    /// The task has it now, and gives it up itself.
+    fn keep(mut self) {
+        self.id = None;
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        if let Some(id) = self.id.take() {
+            lock(&self.inner.tasks).remove(&id);
+        }
     }
 }
 

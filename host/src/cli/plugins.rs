@@ -3,7 +3,6 @@
 use std::{path::PathBuf, sync::Arc};
 
 use anyhow::Context as _;
-use axum::http::Method;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
@@ -12,7 +11,7 @@ use super::{
     out::{Ink, Out, brief, text_of},
 };
 use crate::{
-    client::{Client, Sent, segment},
+    client::{Client, Method, Sent, segment},
     runtime::{Runtime, RuntimeConfig},
 };
 

@@ -2,7 +2,6 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use axum::http::Method;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use weir_engine::{
@@ -16,7 +15,7 @@ use super::{
     out::{Ink, Out, brief, text_of},
     progress::{self, Asked},
 };
-use crate::client::{Client, ClientError, segment};
+use crate::client::{Client, ClientError, Method, segment};
 
 /// Workflows.
 #[derive(Debug, Subcommand)]

@@ -264,23 +264,18 @@ impl Task {
         });
     }
 
+    /// A refusal waits for the commit, too: what it is refused for may be an answer that is not on disk yet.
     fn on_answer(&mut self, answer: Answer, reply: oneshot::Sender<Result<Answered, DecideError>>) {
-        match answer::input(&self.execution, &answer, store::now()) {
-            Err(error) => drop(reply.send(Err(error))),
-            Ok((answered, input)) => {
-                let before = self.execution.seq();
-                self.feed(input);
-                if self.execution.seq() == before {
-                    let _ = reply.send(Err(DecideError::NothingAsked));
-                    return;
-                }
-                self.reply_when_stored(move |result| {
-                    if result.is_ok() {
-                        let _ = reply.send(Ok(answered));
-                    }
-                });
+        let answered = answer::input(&self.execution, &answer, store::now()).and_then(|(answered, input)| {
+            let before = self.execution.seq();
+            self.feed(input);
+            if self.execution.seq() == before { Err(DecideError::NothingAsked) } else { Ok(answered) }
+        });
+        self.reply_when_stored(move |result| {
+            if result.is_ok() {
+                let _ = reply.send(answered);
             }
-        }
+        });
     }
 
     fn reply_when_stored(&mut self, send: impl FnOnce(Result<(), StoreError>) + Send + 'static) {

@@ -264,6 +264,12 @@ fn check(text: &str) -> Result<(), ApiError> {
 /// # Errors
 /// [`Code::InvalidFields`] with the field's JSON pointer.
 pub fn fields<T: DeserializeOwned>(text: &str) -> Result<T, ApiError> {
+    // Serde would take a list, too: its items as the fields in their order.
+    if !text.trim_start().starts_with('{') {
+        let message = "the body must be a JSON object";
+        let problem = FieldProblem::new("", "invalid_field", message);
+        return Err(ApiError::new(Code::InvalidFields, message).with_errors(vec![problem]));
+    }
     // Following the path costs time, so it is followed only where there is something to tell.
     if let Ok(value) = serde_json::from_str(text) {
         return Ok(value);
@@ -345,6 +351,9 @@ mod tests {
         assert_eq!(error.code(), Code::InvalidFields);
         assert!(format!("{error:?}").contains("\"/a/1\""), "{error:?}");
         assert!(fields::<Shape>(r#"{"b": 1}"#).is_err());
+        for text in ["[]", "[[1]]", "null", "1", "\"x\""] {
+            assert_eq!(fields::<Shape>(text).unwrap_err().code(), Code::InvalidFields, "{text}");
+        }
     }
 
     #[test]

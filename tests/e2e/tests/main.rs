@@ -1,1 +1,11 @@
-//! Being written.
+//! End to end: a real host process, real HTTP, real plugins, `kill -9`.
+
+mod architecture;
+mod bad_input;
+mod cli;
+mod crash;
+mod durable;
+mod load;
+mod sample;
+mod stop;
+mod workflows;

@@ -1,0 +1,255 @@
+//! The command line, as a new user meets it.
+
+use std::{fs, path::Path};
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::{Value, json};
+use weir_e2e::{
+    Data, Host,
+    host::{Ran, weir},
+    program,
+};
+
+use crate::sample;
+
+/// Writes a file and gives its path as text.
+fn file(data: &Data, name: &str, text: &str) -> Result<String> {
+    let path = data.beside(name);
+    fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;
+    Ok(path.to_string_lossy().into_owned())
+}
+
+fn text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
+/// Runs the program as a client of a host.
+async fn client(host: &Host, arguments: &[&str]) -> Result<Ran> {
+    let environment = [("WEIR_URL", host.api.url.as_str()), ("WEIR_TOKEN", host.api.token.as_str())];
+    weir(arguments, &environment, &std::env::temp_dir()).await
+}
+
+/// Runs the program without a host.
+async fn alone(arguments: &[&str]) -> Result<Ran> {
+    weir(arguments, &[("WEIR_URL", "http://127.0.0.1:9")], &std::env::temp_dir()).await
+}
+
+fn json_of(ran: &Ran) -> Result<Value> {
+    serde_json::from_str(ran.exits(0)?).with_context(|| format!("reading the JSON of {ran:?}"))
+}
+
+#[tokio::test]
+async fn help_leads_a_new_user_on() -> Result<()> {
+    let help = alone(&["--help"]).await?;
+    for word in ["serve", "run", "validate", "plugin", "workflow", "executions", "approve", "reference", "Examples:"] {
+        ensure!(help.exits(0)?.contains(word), "the help does not tell of {word}: {}", help.stdout);
+    }
+    for command in ["serve", "run", "validate", "plugin", "workflow", "executions", "approve", "reference", "demo"] {
+        let help = alone(&[command, "--help"]).await?;
+        ensure!(help.exits(0)?.contains("Usage: weir"), "{command} has no help: {help:?}");
+    }
+    let unknown = alone(&["exectuions"]).await?;
+    unknown.exits(2)?;
+    ensure!(unknown.stderr.contains("executions"), "nothing similar is named: {unknown:?}");
+    ensure!(alone(&[]).await?.code == Some(2), "no command at all is a wrong command line");
+    ensure!(alone(&["version"]).await?.exits(0)?.starts_with("weir 0."), "it has no version");
+    Ok(())
+}
+
+#[tokio::test]
+async fn validate_tells_everything_that_is_wrong() -> Result<()> {
+    let data = Data::new()?;
+    let host = data.start().await?;
+    let good = file(&data, "good.json", &sample::asking().to_string())?;
+    let bad = file(
+        &data,
+        "bad.yaml",
+        "name: bad\nsteps:\n  - { id: a, type: tool }\n  - { id: a, type: teleport }\n  - { id: c, type: condition, condition: { field: $.a.x, operator: almost, value: 1, then_step: nowhere } }\n",
+    )?;
+    ensure!(client(&host, &["validate", &good]).await?.exits(0)?.contains("valid"), "a good file is not valid");
+    alone(&["validate", "--offline", &good]).await?.exits(0)?;
+    for found in [client(&host, &["validate", &bad]).await?, alone(&["validate", "--offline", &bad]).await?] {
+        let told = found.exits(1)?;
+        for problem in ["/steps/0", "/steps/1", "teleport", "almost", "nowhere"] {
+            ensure!(told.contains(problem), "{problem} is not told: {told}");
+        }
+    }
+    let found = client(&host, &["--json", "validate", &bad]).await?;
+    let found: Value = serde_json::from_str(found.exits(1)?)?;
+    ensure!(found["errors"].as_array().is_some_and(|errors| errors.len() >= 4), "too few errors: {found}");
+    let broken = file(&data, "broken.json", "{\"name\": ")?;
+    let missing = text(&data.beside("missing.json"));
+    for path in [broken, missing] {
+        let refused = alone(&["validate", "--offline", &path]).await?;
+        refused.exits(1)?;
+        ensure!(refused.stderr.contains(&path), "the file is not named: {refused:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn run_runs_a_workflow_in_this_process() -> Result<()> {
+    let data = Data::new()?;
+    let workflow = text(&program::workflows().join("invoice_check.yaml"));
+    let input = format!("@{}", text(&program::workflows().join("invoice_check.input.json")));
+    let (words, tables) = (text(&program::plugin("text")?), text(&program::plugin("data")?));
+    let arguments = ["run", &workflow, "--input", &input, "--plugin", &words, "--plugin", &tables];
+    let ran = alone(&arguments).await?;
+    let told = ran.exits(0)?;
+    for word in ["look.fingerprint", "total", "answer", "completed", "Invoice RE-2026-1107: pay"] {
+        ensure!(told.contains(word), "{word} is not told: {told}");
+    }
+    let ran = alone(&[&["--json"], &arguments[..]].concat()).await?;
+    let last = ran.exits(0)?.lines().last().context("no output")?;
+    let execution: Value = serde_json::from_str(last).with_context(|| format!("reading {last}"))?;
+    ensure!(execution["status"] == "completed", "the last line is not the execution: {execution}");
+    let asking = file(&data, "asking.json", &sample::asking().to_string())?;
+    let ran = alone(&["run", &asking, "--input", "{\"n\": 7}", "--approve", "yes"]).await?;
+    ensure!(ran.exits(0)?.contains("\"option\": \"yes\""), "the answer is lost: {ran:?}");
+    let failing = json!({ "name": "failing", "steps": [
+        { "id": "find", "type": "tool", "tool": "text.sentiment", "tool_args": { "text": "$.input.missing" } } ] });
+    let failing = file(&data, "failing.json", &failing.to_string())?;
+    let ran = alone(&["run", &failing, "--plugin", &words]).await?;
+    ensure!(ran.exits(1)?.contains("reference_not_found"), "it does not say why: {ran:?}");
+    let ran = alone(&["run", &failing]).await?;
+    ran.exits(1)?;
+    ensure!(
+        ran.stderr.contains("text.sentiment") && ran.stderr.contains("find"),
+        "it does not say what lacks: {ran:?}"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn plugins_are_inspected_and_added() -> Result<()> {
+    let data = Data::new()?;
+    let host = data.start().await?;
+    let words = text(&program::plugin("text")?);
+    let inspected = alone(&["plugin", "inspect", &words]).await?;
+    for word in ["text", "text.detect_language(", "digest", "imports"] {
+        ensure!(inspected.exits(0)?.contains(word), "{word} is not told: {inspected:?}");
+    }
+    let inspected = json_of(&alone(&["--json", "plugin", "inspect", &words]).await?)?;
+    ensure!(inspected["descriptor"]["name"] == "text", "another descriptor: {inspected}");
+    let junk = file(&data, "junk.wasm", "not a component")?;
+    for refused in [alone(&["plugin", "inspect", &junk]).await?, client(&host, &["plugin", "add", &junk]).await?] {
+        refused.exits(1)?;
+        ensure!(refused.stderr.contains("junk.wasm") && refused.stderr.contains("component"), "why? {refused:?}");
+    }
+    let added = json_of(&client(&host, &["--json", "plugin", "add", &words]).await?)?;
+    ensure!(added["digest"] == inspected["digest"], "other bytes: {added}");
+    ensure!(client(&host, &["plugin", "list"]).await?.exits(0)?.contains("enabled"), "it is not listed");
+    client(&host, &["plugin", "disable", "text"]).await?.exits(0)?;
+    client(&host, &["plugin", "enable", "text"]).await?.exits(0)?;
+    client(&host, &["plugin", "delete", "text"]).await?.exits(0)?;
+    ensure!(host.api.all("/api/plugins").await?.is_empty(), "it is still there");
+    Ok(())
+}
+
+#[tokio::test]
+async fn executions_are_listed_answered_and_cancelled() -> Result<()> {
+    let data = Data::new()?;
+    let host = data.start().await?;
+    let asking = file(&data, "asking.json", &sample::asking().to_string())?;
+    ensure!(client(&host, &["workflow", "apply", &asking]).await?.exits(0)?.contains("version 1"), "not saved");
+    ensure!(client(&host, &["workflow", "apply", &asking]).await?.exits(0)?.contains("unchanged"), "saved again");
+    ensure!(client(&host, &["workflow", "list"]).await?.exits(0)?.contains("asking"), "not listed");
+    let input = file(&data, "input.json", "{\"n\": 3}")?;
+    let execute = ["workflow", "execute", "asking", "--input", &format!("@{input}"), "--detach"];
+    let ids = [client(&host, &execute).await?, client(&host, &execute).await?];
+    let ids: Vec<&str> = ids.iter().map(|ran| Ok(ran.exits(0)?.trim())).collect::<Result<_>>()?;
+    for id in &ids {
+        host.api.asked(id).await?;
+    }
+    let listed = json_of(&client(&host, &["executions", "list", "--json", "--status", "awaiting_human"]).await?)?;
+    ensure!(listed["items"].as_array().map(Vec::len) == Some(2), "not both are listed: {listed}");
+    let asked = client(&host, &["approvals", "list"]).await?;
+    ensure!(asked.exits(0)?.contains("yes|no") && asked.stdout.contains("Is 3 fine?"), "no question: {asked:?}");
+    let wrong = client(&host, &["approve", ids[0], "--option", "perhaps"]).await?;
+    wrong.exits(1)?;
+    ensure!(wrong.stderr.contains("yes") && wrong.stderr.contains("no"), "the options are not named: {wrong:?}");
+    client(&host, &["approve", ids[0], "--option", "no", "--comment", "never"]).await?.exits(0)?;
+    let again = client(&host, &["approve", ids[0], "--option", "yes"]).await?;
+    again.exits(1)?;
+    ensure!(again.stderr.contains("no") && again.stderr.contains("decided"), "the first answer is not told: {again:?}");
+    client(&host, &["executions", "cancel", ids[1], "--reason", "late"]).await?.exits(0)?;
+    client(&host, &["executions", "cancel", ids[1]]).await?.exits(1)?;
+    ensure!(client(&host, &["executions", "watch", ids[0]]).await?.exits(0)?.contains("completed"), "not watched");
+    client(&host, &["executions", "watch", ids[1]]).await?.exits(1)?;
+    let shown = client(&host, &["executions", "show", ids[1]]).await?;
+    ensure!(shown.exits(0)?.contains("cancelled"), "it is not cancelled: {shown:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn references_are_explained_to_authors() -> Result<()> {
+    let data = Data::new()?;
+    let scope = format!("@{}", file(&data, "scope.json", r#"{"input": {"a": [1, 2]}, "who": {"name": "Ada"}}"#)?);
+    for (expression, expected) in [
+        ("$.input.a[1]", "2"),
+        ("$.input.a[*]", "[\n  1,\n  2\n]"),
+        ("Dear {{ $.who.name }}", "\"Dear Ada\""),
+        (r#"{"n": "$.input.a[0]"}"#, "{\n  \"n\": 1\n}"),
+    ] {
+        let told = alone(&["reference", expression, "--scope", &scope]).await?;
+        ensure!(told.exits(0)?.trim() == expected, "{expression} is {told:?}");
+    }
+    let missing = alone(&["reference", "$.who.age", "--scope", &scope]).await?;
+    ensure!(missing.exits(1)?.contains("$.who.age"), "it does not say what is missing: {missing:?}");
+    let broken = alone(&["reference", "$.who[", "--scope", &scope]).await?;
+    broken.exits(1)?;
+    ensure!(broken.stderr.contains("could not read the expression"), "it does not say what is wrong: {broken:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_host_that_is_down_or_strange_is_explained() -> Result<()> {
+    let down = alone(&["executions", "list"]).await?;
+    down.exits(1)?;
+    ensure!(down.stderr.contains("weir serve") && down.stderr.contains("127.0.0.1:9"), "no help: {down:?}");
+    let url = alone(&["--url", "localhost", "executions", "list"]).await?;
+    url.exits(1)?;
+    ensure!(url.stderr.contains("http://"), "no help: {url:?}");
+    let data = Data::new()?;
+    let host = data.start().await?;
+    let (here, url) = (std::env::temp_dir(), ("WEIR_URL", host.api.url.as_str()));
+    let token = weir(&["executions", "list"], &[url, ("WEIR_TOKEN", "x")], &here).await?;
+    token.exits(1)?;
+    ensure!(token.stderr.contains("token"), "no help: {token:?}");
+    // With the data directory the token is found.
+    weir(&["executions", "list", "--data", &text(&data.path())], &[url], &here).await?.exits(0)?;
+    let taken = text(&data.beside("other"));
+    let address = host.api.url.trim_start_matches("http://");
+    let taken = weir(&["serve", "--data", &taken, "--listen", address], &[], &std::env::temp_dir()).await?;
+    taken.exits(1)?;
+    ensure!(taken.stderr.contains(address) && taken.stderr.contains("--listen"), "no help: {taken:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_demo_goes_from_nothing_to_a_digest() -> Result<()> {
+    let data = Data::new()?;
+    let (plugins, workflows, directory) = (text(&program::plugins()?), text(&program::workflows()), text(&data.path()));
+    let arguments = [
+        &["demo", "--data", &directory, "--plugins", &plugins, "--workflows", &workflows][..],
+        &["--listen", "127.0.0.1:0", "--once", "--approve", "escalate"],
+    ]
+    .concat();
+    // The second time goes on with the same data.
+    for time in 1..=2 {
+        let ran = alone(&arguments).await.with_context(|| format!("running the demo the time {time}"))?;
+        let told = ran.exits(0)?;
+        ensure!(told.starts_with("listening on http://127.0.0.1:"), "another first line: {told}");
+        for word in ["text 0.1.0", "data 0.1.0", "triage 0.1.0", "customer_messages", "invoice_check", "each[11].rate"]
+        {
+            ensure!(told.contains(word), "{word} is not told: {told}");
+        }
+        for word in ["asks:", "escalate (by admin)", "completed", "Customer messages:", "where to go on", "curl -H"] {
+            ensure!(told.contains(word), "{word} is not told: {told}");
+        }
+        ensure!(!told.contains('\u{1b}'), "colours where no terminal is: {told}");
+    }
+    let host = data.start().await?;
+    ensure!(host.api.all("/api/executions?status=completed").await?.len() == 2, "an execution is lost");
+    Ok(())
+}
