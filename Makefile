@@ -3,8 +3,9 @@
 PLUGINS = -p weir-plugin-text -p weir-plugin-data -p weir-plugin-triage
 WASM = cargo build --locked --profile plugin --target wasm32-wasip2
 RUN_ARGS ?=
+BENCH_ARGS ?=
 
-.PHONY: run test check bench plugins guests setup fmt sim fuzz openapi deny
+.PHONY: run test check bench plugins guests setup fmt sim openapi deny
 
 ## Builds everything, starts the host on ./data, installs the bundled plugins and example workflows, runs one.
 run: plugins
@@ -19,11 +20,13 @@ test: plugins guests
 check: setup
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
+	cargo clippy --locked --target wasm32-wasip2 -p weir-sdk $(PLUGINS) -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items --quiet
 	$(MAKE) --no-print-directory deny
 
 ## Measures a real host over HTTP beside the limits of this machine; writes target/bench.json.
-bench: plugins guests
+bench: setup
+	$(WASM) -p weir-bench-echo
 	cargo build --locked --release -p weir-host -p weir-bench
 	cargo run --locked --release -p weir-bench -- $(BENCH_ARGS)
 

@@ -1,6 +1,6 @@
 //! Runs executions: feeds the engine with news, appends its events, and keeps in flight what it asks for.
 //!
-//! Each execution that has something to run is one task ([`task`]); those that only wait leave memory and are loaded
+//! Each execution that has something to run is one task (`task`); those that only wait leave memory and are loaded
 //! again by news or by their time. Loading is the path of recovery too: there is no other.
 
 mod answer;
@@ -93,13 +93,16 @@ pub struct Driver {
     inner: Arc<Inner>,
 }
 
+/// Where the committed events of one execution go.
+type Listeners = broadcast::Sender<Arc<Vec<Record>>>;
+
 pub(crate) struct Inner {
     pub(crate) store: Store,
     pub(crate) runtime: Arc<Runtime>,
     pub(crate) config: DriverConfig,
     workflows: Workflows,
     tasks: Mutex<HashMap<Arc<str>, mpsc::Sender<News>>>,
-    listeners: Mutex<HashMap<Arc<str>, broadcast::Sender<Arc<Vec<Record>>>>>,
+    listeners: Mutex<HashMap<Arc<str>, Listeners>>,
     listening: AtomicUsize,
     timers: Timers,
     room: Arc<Semaphore>,

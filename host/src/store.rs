@@ -13,6 +13,7 @@ use weir_engine::{event::Record, execution::Summary, id::Timestamp};
 
 mod approvals;
 mod batch;
+mod bulk;
 mod chunk;
 mod columns;
 mod connect;
@@ -72,7 +73,7 @@ pub struct Append {
     /// Which execution.
     pub execution_id: Arc<str>,
     /// The events; their numbers go on from what is stored, and the very first is `ExecutionStarted`.
-    pub records: Vec<Record>,
+    pub records: Arc<Vec<Record>>,
     /// How the execution stands after the last of them.
     pub summary: Summary,
 }
@@ -125,7 +126,7 @@ impl Store {
         let Some(prepared) = Prepared::new(&append)? else { return Ok(()) };
         drop(append);
         let (answer, answered) = oneshot::channel();
-        self.send(Message::Append { prepared, answer }).await?;
+        self.send(Message::Append { prepared: Box::new(prepared), answer }).await?;
         answered.await.map_err(|_| StoreError::Closed)?
     }
 

@@ -16,10 +16,10 @@ mod work;
 use crate::{
     condition::read_template,
     definition::{
-        Definition, Diagnostic,
+        Definition, Diagnostic, DiagnosticCode,
         diagnostic::{Diagnostics, Place},
     },
-    graph::{Graph, Kind, MAX_STEPS_DEFAULT, Step, Target},
+    graph::{Graph, Kind, MAX_STEPS_DEFAULT, OPEN_SCOPES_MAX, Step, Target},
     limits::Limits,
 };
 use jumps::Jumps;
@@ -102,6 +102,7 @@ fn build(definition: &Definition, catalog: &dyn Catalog, diagnostics: &mut Diagn
         let place = Place::default().at("output");
         (read_template(output, &place, diagnostics), place)
     });
+    report_open_scopes(&layout, &kinds, diagnostics);
     let mut scopes = Scopes::new(&layout, &jumps, diagnostics);
     scopes.report_unreachable();
     kinds.iter().enumerate().filter_map(|(step, kind)| Some((step, kind.as_ref()?))).for_each(|(step, kind)| {
@@ -122,6 +123,26 @@ fn build(definition: &Definition, catalog: &dyn Catalog, diagnostics: &mut Diagn
         input_schema: definition.input_schema.clone(),
         targets: names.targets,
     })
+}
+
+/// Reports parallel steps and loops whose windows, multiplied by those around them, open too many scopes at a time.
+fn report_open_scopes(layout: &Layout<'_>, kinds: &[Option<Kind>], diagnostics: &mut Diagnostics) {
+    let mut widths = vec![1_usize; layout.blocks.len()];
+    for (placed, kind) in layout.steps.iter().zip(kinds) {
+        let window = match kind {
+            Some(Kind::Parallel { max_concurrency, .. } | Kind::Loop { max_concurrency, .. }) => *max_concurrency,
+            Some(Kind::Tool(_) | Kind::Agent(_) | Kind::Condition { .. } | Kind::Human(_)) | None => continue,
+        };
+        let width = widths[placed.block].saturating_mul(window as usize);
+        if width > OPEN_SCOPES_MAX {
+            let message = format!(
+                "up to {width} branches and iterations could be open at a time here, the most is {OPEN_SCOPES_MAX}: \
+                 lower max_concurrency here or in the steps around"
+            );
+            diagnostics.error(&placed.definition.place, DiagnosticCode::TooMany, message);
+        }
+        placed.inner.iter().for_each(|block| widths[*block] = width.min(OPEN_SCOPES_MAX));
+    }
 }
 
 fn finish(layout: &Layout<'_>, step: usize, kind: Kind, jumps: Jumps) -> Option<Step> {

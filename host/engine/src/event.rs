@@ -216,6 +216,50 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// About how many bytes this event takes in memory and in the log: its documents, and a little for the rest.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        const REST: usize = 128;
+        let documents = match self {
+            Self::ExecutionStarted(started) => started.input.text().len() + started.trigger.text().len(),
+            Self::StepStarted { work, .. } => work.document().map_or(0, |document| document.text().len()),
+            Self::StepCompleted { output, report, .. } => output.text().len() + report.bytes(),
+            Self::RetryScheduled { report, .. } | Self::StepFailed { report, .. } => report.bytes(),
+            Self::ExecutionCompleted { output, .. } => output.text().len(),
+            Self::Decided { decision, .. } => decision.data.as_ref().map_or(0, |data| data.text().len()),
+            Self::AttemptStarted { .. }
+            | Self::CallInterrupted { .. }
+            | Self::Reserved { .. }
+            | Self::Settled { .. }
+            | Self::Paused { .. }
+            | Self::Resumed { .. }
+            | Self::ScopeOpened { .. }
+            | Self::ScopeCompleted { .. }
+            | Self::ScopeFailed { .. }
+            | Self::ScopeCancelled { .. }
+            | Self::StepSkipped { .. }
+            | Self::StepCancelled { .. }
+            | Self::ExecutionFailed { .. }
+            | Self::ExecutionTimedOut { .. }
+            | Self::ExecutionCancelled { .. } => 0,
+        };
+        documents + REST
+    }
+}
+
+impl Work {
+    /// The document that this work began with.
+    fn document(&self) -> Option<&Json> {
+        match self {
+            Self::Call { input } => Some(input),
+            Self::Human { request, .. } => Some(request),
+            Self::Loop { items, .. } => Some(items),
+            Self::Condition { .. } | Self::Parallel | Self::Nothing => None,
+        }
+    }
+}
+
 /// What an execution is pinned to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Started {
@@ -375,6 +419,10 @@ pub struct Report {
 }
 
 impl Report {
+    fn bytes(&self) -> usize {
+        self.logs.iter().map(|line| line.message.len() + line.level.len()).sum()
+    }
+
     /// Whether there is nothing to tell.
     #[must_use]
     pub fn is_empty(&self) -> bool {

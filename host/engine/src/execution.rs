@@ -3,6 +3,7 @@
 mod children;
 mod decide;
 mod evolve;
+mod items;
 mod state;
 
 use std::sync::Arc;
@@ -43,7 +44,7 @@ impl Execution {
         let started = Arc::new(started);
         let state = State::new(started.clone(), now);
         let mut execution = Self { graph, state };
-        let mut decide = Decide { execution: &mut execution, now, records: Vec::new() };
+        let mut decide = Decide::new(&mut execution, now);
         decide.emit(Event::ExecutionStarted(started));
         decide.advance();
         let records = decide.records;
@@ -71,7 +72,7 @@ impl Execution {
     /// appended to the log. Never fails, and does a bounded amount of work.
     #[must_use = "the records must be appended to the log"]
     pub fn step(&mut self, input: Input, now: Timestamp) -> Vec<Record> {
-        let mut decide = Decide { execution: self, now, records: Vec::new() };
+        let mut decide = Decide::new(self, now);
         decide.check_time();
         if !decide.execution.has_ended() {
             decide.on(input);

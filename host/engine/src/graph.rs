@@ -22,6 +22,8 @@ pub const STEPS_MAX: usize = 500;
 pub const DEPTH_MAX: usize = 32;
 /// The most branches of one parallel step, and the most iterations of one loop at a time.
 pub const FAN_OUT_MAX: usize = 64;
+/// The most scopes that nested parallel steps and loops may open beside each other: their windows multiplied.
+pub const OPEN_SCOPES_MAX: usize = 4_096;
 /// `max_iterations` where the author says nothing.
 pub const ITERATIONS_DEFAULT: u32 = 10_000;
 /// The most iterations an author may allow.

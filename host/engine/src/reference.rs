@@ -155,7 +155,11 @@ impl Reference {
         }
     }
 
-    fn value<'a>(&self, view: &'a dyn View) -> Result<Cow<'a, Value>, Missing> {
+    /// What it selects.
+    ///
+    /// # Errors
+    /// It selects nothing, or too much.
+    pub fn select<'a>(&self, view: &'a dyn View) -> Result<Cow<'a, Value>, Missing> {
         match self.try_resolve(view) {
             Ok(Some(value)) => Ok(value),
             Ok(None) => Err(self.missing(MissingReason::Nothing)),

@@ -704,3 +704,17 @@ proptest! {
         prop_assert_eq!(checked.graph.is_none(), has_errors);
     }
 }
+
+#[test]
+fn windows_of_nested_loops_are_multiplied() {
+    let nested = |inner: u32| {
+        let config = |id: &str, width: u32, steps: Value| {
+            json!([{ "id": id, "type": "loop",
+                "loop_config": { "items_path": "$.input.items", "max_concurrency": width, "steps": steps } }])
+        };
+        let deepest = config("c", inner, json!([]));
+        json!({ "name": "w", "steps": config("a", 64, config("b", 64, deepest)) })
+    };
+    expect(&nested(1), &[]);
+    expect(&nested(2), &["too_many /steps/0/loop_config/steps/0/loop_config/steps/0"]);
+}

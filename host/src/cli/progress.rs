@@ -100,7 +100,9 @@ impl Follower<'_> {
             "decided" => {
                 let decision = &data["decision"];
                 let (who, what) = (text_of(decision, "decided_by"), text_of(decision, "option_id"));
-                self.ended(event, &out.ink(Ink::Good, "☑"), format!("{what} (by {who})"));
+                self.ended(event, &out.ink(Ink::Good, "✓"), format!("{what} (by {who})"));
+                // Its completion follows at once and has nothing to add.
+                self.steps.remove(&data["call"].as_u64().unwrap_or_default());
             }
             "paused" => out.say(&out.ink(Ink::Warn, &format!("paused at a limit: {}", brief(&data["exceeded"], 80)))),
             _ => {}

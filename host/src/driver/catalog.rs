@@ -19,13 +19,15 @@ use crate::{schema::Schema, store::PluginRow};
 /// How many similar names a message suggests.
 const SIMILAR_MAX: usize = 3;
 
+/// Compiled input schemas by digest and tool; `None` where there is none.
+type Schemas = HashMap<(Arc<str>, String), Option<Arc<Schema>>>;
+
 /// The enabled plugins at one moment.
 #[derive(Debug, Default)]
 pub struct HostCatalog {
     /// By name; the newest version last.
     plugins: BTreeMap<Arc<str>, Vec<PluginRow>>,
-    /// Compiled input schemas by digest and tool; `None` where there is none.
-    schemas: Mutex<HashMap<(Arc<str>, String), Option<Arc<Schema>>>>,
+    schemas: Mutex<Schemas>,
 }
 
 /// A name as authors write it: `tool`, `plugin.tool`, either with `@version`.

@@ -29,8 +29,9 @@ use super::{
 };
 use crate::store::{self, Append, StepOutput, StoreError, StoredExecution};
 
-/// Events that may wait in memory before they are appended though more could be decided.
+/// Events that may wait in memory before they are appended though more could be decided, and their bytes.
 const PENDING_MAX: usize = 512;
+const PENDING_BYTES_MAX: usize = 4 << 20;
 /// An execution that waits for less than this stays in memory.
 const SHORT_WAIT: Duration = Duration::from_millis(500);
 
@@ -61,8 +62,9 @@ pub(super) struct Task {
     execution: Execution,
     started_at: Timestamp,
     flight: Flight,
-    /// Decided and applied, not yet handed to the store.
+    /// Decided and applied, not yet handed to the store; and about how many bytes that is.
     pending: Vec<Record>,
+    pending_bytes: usize,
     /// The number of the last event on disk.
     stored: Seq,
     /// With the store.
@@ -93,6 +95,7 @@ impl Task {
             started_at: store::now(),
             flight: Flight::default(),
             pending: Vec::new(),
+            pending_bytes: 0,
             stored: 0,
             appending: None,
             replies: Vec::new(),
@@ -114,7 +117,7 @@ impl Task {
         if let Some(first) = records.first() {
             self.started_at = first.at;
         }
-        self.pending = records;
+        self.take(records);
         self.ended = ended;
         let send = Box::new(|result| _ = stored.send(result));
         self.replies.push(Reply { seq: 1, send });
@@ -125,8 +128,7 @@ impl Task {
     pub(super) fn resume(&mut self, sender: mpsc::Sender<News>, receiver: mpsc::Receiver<News>) {
         (self.sender, self.receiver) = (sender, receiver);
         self.stored = self.execution.seq();
-        let records = self.execution.step(Input::Recovered, store::now());
-        self.pending.extend(records);
+        self.feed(Input::Recovered);
     }
 
     /// Runs until the execution ends, waits for something far away, or the store refuses.
@@ -163,7 +165,7 @@ impl Task {
             // A long chain of quick calls lets others run, too.
             tokio::task::consume_budget().await;
             self.reconcile();
-            if self.pending.len() < PENDING_MAX {
+            if self.has_room() {
                 if let Some(landed) = self.flight.landed_now() {
                     self.on_landed(landed);
                     continue;
@@ -186,7 +188,7 @@ impl Task {
                         return Exit::Failed(error);
                     }
                 }
-                landed = self.flight.landed(), if self.pending.len() < PENDING_MAX => self.on_landed(landed),
+                landed = self.flight.landed(), if self.has_room() => self.on_landed(landed),
                 Some(news) = self.receiver.recv() => self.on_news(news),
                 () = sleep_until(timer) => self.feed(Input::TimeReached),
                 () = sleep_until(stop_at) => self.flight = Flight::default(),
@@ -285,7 +287,22 @@ impl Task {
 
     fn feed(&mut self, input: Input) {
         let records = self.execution.step(input, store::now());
-        self.pending.extend(records);
+        self.take(records);
+    }
+
+    /// Keeps what was decided until it is appended.
+    fn take(&mut self, records: Vec<Record>) {
+        self.pending_bytes += records.iter().map(|record| record.event.bytes()).sum::<usize>();
+        if self.pending.is_empty() {
+            self.pending = records;
+        } else {
+            self.pending.extend(records);
+        }
+    }
+
+    /// Whether more may be decided before the store has taken what is pending.
+    fn has_room(&self) -> bool {
+        self.pending.len() < PENDING_MAX && self.pending_bytes < PENDING_BYTES_MAX
     }
 
     /// Hands what is pending to the store, one append at a time.
@@ -293,12 +310,12 @@ impl Task {
         if self.pending.is_empty() || self.appending.is_some() {
             return;
         }
-        let records = std::mem::take(&mut self.pending);
+        let records = Arc::new(std::mem::take(&mut self.pending));
+        self.pending_bytes = 0;
         let summary = self.execution.summary();
-        let shown = Arc::new(records.clone());
-        let append = Append { execution_id: self.id.clone(), records, summary };
+        let append = Append { execution_id: self.id.clone(), records: records.clone(), summary };
         let inner = self.inner.clone();
-        self.appending = Some((shown, Box::pin(async move { inner.append(append).await })));
+        self.appending = Some((records, Box::pin(async move { inner.append(append).await })));
     }
 
     fn on_appended(&mut self, (records, result): (Arc<Vec<Record>>, Result<(), StoreError>)) -> Result<(), StoreError> {

@@ -112,12 +112,15 @@ fn check_schemas(graph: &Graph) -> Vec<Diagnostic> {
     wrong.collect()
 }
 
+/// A workflow's id and a version of it.
+type Key = (Arc<str>, u32);
+
 /// The cache.
 #[derive(Debug, Default)]
 pub(super) struct Workflows {
     generation: AtomicU64,
     catalog: Mutex<Option<(u64, Arc<HostCatalog>)>>,
-    compiled: Mutex<HashMap<(Arc<str>, u32), Arc<Compiled>>>,
+    compiled: Mutex<HashMap<Key, Arc<Compiled>>>,
 }
 
 impl Workflows {
@@ -175,11 +178,11 @@ impl Workflows {
         Ok(self.keep(key, graph, u64::MAX).graph.clone())
     }
 
-    fn known(&self, key: &(Arc<str>, u32)) -> Option<Arc<Compiled>> {
+    fn known(&self, key: &Key) -> Option<Arc<Compiled>> {
         lock(&self.compiled).get(key).cloned()
     }
 
-    fn keep(&self, key: (Arc<str>, u32), graph: Arc<Graph>, generation: u64) -> Arc<Compiled> {
+    fn keep(&self, key: Key, graph: Arc<Graph>, generation: u64) -> Arc<Compiled> {
         let targets = graph.targets.iter().map(|(name, target)| (name.clone(), Arc::new(target.clone()))).collect();
         let compiled = Arc::new(Compiled { graph, targets: Arc::new(targets), generation });
         let mut all = lock(&self.compiled);

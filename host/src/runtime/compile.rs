@@ -38,7 +38,7 @@ pub struct CompileLimits {
 
 impl Default for CompileLimits {
     fn default() -> Self {
-        Self { memory_bytes: 2 << 30, cpu_s: 30, wall: Duration::from_secs(60) }
+        Self { memory_bytes: 2 << 30, cpu_s: 30, wall: Duration::from_secs(180) }
     }
 }
 

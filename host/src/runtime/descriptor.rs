@@ -317,7 +317,7 @@ mod tests {
         for place in [
             "name: must",
             "version:",
-            "tools/0/output_schema:",
+            "tools/0/output_schema/type:",
             "tools/1/idempotent:",
             "tools/1/limits/fuel:",
             "agents/0/tools/0:",

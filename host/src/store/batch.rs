@@ -3,13 +3,17 @@
 use std::sync::Arc;
 
 use serde::Serialize;
-use weir_engine::{event::Event, id::Seq};
+use weir_engine::{
+    event::{Event, Record, Started},
+    execution::Summary,
+    id::{Seq, Timestamp},
+};
 
 use super::{
     Append, StoreError,
     approvals::ApprovalStatus,
     chunk::{self, Chunk},
-    projection::{self, Changes},
+    projection::{self, Changes, Step},
     steps::StepStatus,
 };
 
@@ -26,11 +30,6 @@ impl Rows {
         serde_json::to_writer(&mut self.0, row)
     }
 
-    fn push_text(&mut self, row: &str) {
-        self.separate();
-        self.0.extend_from_slice(row.as_bytes());
-    }
-
     fn extend(&mut self, rows: &Self) {
         if !rows.0.is_empty() {
             self.separate();
@@ -44,46 +43,64 @@ impl Rows {
         }
     }
 
-    fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     /// The array's text.
     pub(super) fn finish(&self) -> String {
         format!("[{}]", String::from_utf8_lossy(&self.0))
     }
 }
 
-/// The rows of each bulk statement.
+/// What appends change, as rows of the bulk statements.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Tables {
-    pub(super) new_executions: Rows,
+pub(super) struct Changed {
     pub(super) executions: Rows,
-    pub(super) new_steps: Rows,
     pub(super) steps: Rows,
     pub(super) new_approvals: Rows,
     pub(super) approvals: Rows,
+}
+
+/// A new row of `executions`.
+#[derive(Debug)]
+pub(super) struct NewExecution {
+    pub(super) started: Arc<Started>,
+    pub(super) trigger_source: String,
+    pub(super) started_at: Timestamp,
+    pub(super) status: &'static str,
+    pub(super) current_step_id: Option<Arc<str>>,
+    pub(super) usage: String,
+    pub(super) wake_at: Option<Timestamp>,
+    pub(super) idle: bool,
+    pub(super) completed_at: Option<Timestamp>,
+    pub(super) failure: Option<String>,
+    pub(super) paused: Option<String>,
+    pub(super) last_seq: Seq,
 }
 
 /// One append as rows.
 #[derive(Debug)]
 pub(super) struct Prepared {
     pub(super) execution_id: Arc<str>,
-    /// The id as JSON.
-    id_text: String,
-    tables: Tables,
-    chunks: Vec<Chunk>,
-    /// What it takes, about.
+    pub(super) new_execution: Option<NewExecution>,
+    pub(super) chunks: Vec<Chunk>,
+    pub(super) new_steps: Vec<Step>,
+    pub(super) changed: Changed,
+    /// What its events take.
     pub(super) bytes: usize,
 }
 
-/// Several appends, each of another execution, as what the statements are given.
-#[derive(Debug, Default)]
-pub(super) struct Batch {
-    pub(super) tables: Tables,
-    pub(super) chunks: Rows,
-    /// The text of all chunks, one after the other.
-    pub(super) data: Vec<u8>,
+impl Changed {
+    /// What all of them change together; `None` where that is nothing.
+    pub(super) fn of(group: &[&Prepared]) -> Option<Self> {
+        let mut all = Self::default();
+        for Prepared { changed, .. } in group {
+            all.executions.extend(&changed.executions);
+            all.steps.extend(&changed.steps);
+            all.new_approvals.extend(&changed.new_approvals);
+            all.approvals.extend(&changed.approvals);
+        }
+        let tables = [&all.executions, &all.steps, &all.new_approvals, &all.approvals];
+        let nothing = tables.iter().all(|rows| rows.0.is_empty());
+        (!nothing).then_some(all)
+    }
 }
 
 impl Prepared {
@@ -92,81 +109,111 @@ impl Prepared {
         let Some(last) = append.records.last() else { return Ok(None) };
         check_numbers(append)?;
         let chunks = chunk::encode(&append.records).map_err(|e| unwritable(append, &e))?;
-        let mut bytes: usize = chunks.iter().map(|chunk| chunk.data.len()).sum();
+        let bytes: usize = chunks.iter().map(|chunk| chunk.data.len()).sum();
         if bytes > APPEND_BYTES_MAX {
             return Err(StoreError::TooLarge { what: "the events of one append", limit: APPEND_BYTES_MAX });
         }
-        let changes = projection::project(&append.records);
-        let tables = tables(append, &changes, last.seq).map_err(|e| unwritable(append, &e))?;
-        let id_text = serde_json::to_string(&append.execution_id).map_err(|e| unwritable(append, &e))?;
-        bytes += tables.new_steps.0.len() + tables.new_approvals.0.len();
-        Ok(Some(Self { execution_id: Arc::clone(&append.execution_id), id_text, tables, chunks, bytes }))
+        let mut changes = projection::project(&append.records);
+        let new_steps = std::mem::take(&mut changes.steps);
+        let (new_execution, changed) = rows(append, &changes, last.seq).map_err(|e| unwritable(append, &e))?;
+        let execution_id = Arc::clone(&append.execution_id);
+        Ok(Some(Self { execution_id, new_execution, chunks, new_steps, changed, bytes }))
     }
 }
 
 /// Numbers have no gaps, and the first event of all, and only it, says what the execution is.
 fn check_numbers(append: &Append) -> Result<(), StoreError> {
     let first = append.records.first().map_or(0, |record| record.seq);
-    let sound = first > 0
-        && (first..)
-            .zip(&append.records)
-            .all(|(seq, record)| record.seq == seq && (seq == 1) == matches!(record.event, Event::ExecutionStarted(_)));
-    if sound { Ok(()) } else { Err(StoreError::Conflict { execution_id: Arc::clone(&append.execution_id) }) }
+    let sound = |(seq, record): (Seq, &Record)| {
+        record.seq == seq && (seq == 1) == matches!(record.event, Event::ExecutionStarted(_))
+    };
+    if first > 0 && (first..).zip(append.records.iter()).all(sound) {
+        return Ok(());
+    }
+    Err(StoreError::Conflict { execution_id: Arc::clone(&append.execution_id) })
 }
 
 fn unwritable(append: &Append, error: &serde_json::Error) -> StoreError {
     StoreError::Corrupt { what: format!("execution {}", append.execution_id), reason: error.to_string() }
 }
 
-fn tables(append: &Append, changes: &Changes<'_>, last: Seq) -> Result<Tables, serde_json::Error> {
-    let mut tables = Tables::default();
+fn rows(
+    append: &Append,
+    changes: &Changes<'_>,
+    last: Seq,
+) -> Result<(Option<NewExecution>, Changed), serde_json::Error> {
+    let mut changed = Changed::default();
     let id = &*append.execution_id;
-    execution(&mut tables, append, changes, last)?;
-    for s in &changes.steps {
-        let status = s.status.as_str();
-        let (call, ordinal, step_id, path, scope, kind) = (s.call, s.ordinal, s.step_id, s.path, s.scope, s.kind);
-        let (start, end) = (s.started_at, s.completed_at);
-        tables
-            .new_steps
-            .push(&(id, call, ordinal, step_id, path, scope, kind, status, s.attempt, start, end, s.end_seq))?;
-    }
+    let new_execution = match changes.started {
+        Some((started, at)) => Some(new_execution(append, started, at, changes.ended_at, last)?),
+        None => {
+            change_execution(&mut changed, append, changes.ended_at, last)?;
+            None
+        }
+    };
     for (call, step) in &changes.step_changes {
         let status = step.status.map(StepStatus::as_str);
-        tables.steps.push(&(id, call, status, step.attempt, step.completed_at, step.end_seq))?;
+        changed.steps.push(&(id, call, status, step.attempt, step.completed_at, step.end_seq))?;
     }
-    approvals(&mut tables, id, changes)?;
-    Ok(tables)
+    approvals(&mut changed, id, changes)?;
+    Ok((new_execution, changed))
 }
 
-fn execution(tables: &mut Tables, append: &Append, changes: &Changes<'_>, last: Seq) -> Result<(), serde_json::Error> {
-    let (id, s) = (&*append.execution_id, &append.summary);
-    let (status, step, usage, end) = (s.status.as_str(), s.current_step.as_deref(), &s.usage, changes.ended_at);
-    let (wake_at, idle) = if s.status.is_final() { (None, false) } else { (s.wake_at, s.idle) };
-    let idle = u8::from(idle);
-    let (failure, paused) = (&s.failure, &s.paused);
-    if let Some((started, at)) = changes.started {
-        let source = trigger_source(started.trigger.text());
-        let (workflow, name, version) = (&started.workflow_id, &started.workflow_name, started.workflow_version);
-        tables.new_executions.push(&(
-            id, workflow, name, version, source, at, status, step, usage, wake_at, idle, end, failure, paused, last,
-        ))
-    } else {
-        let first = append.records.first().map_or(last, |record| record.seq);
-        tables.executions.push(&(id, first, last, status, step, usage, wake_at, idle, end, failure, paused))
-    }
+/// When the execution is to be woken and whether it waits: nothing any more once it has ended.
+fn waits(summary: &Summary) -> (Option<Timestamp>, bool) {
+    if summary.status.is_final() { (None, false) } else { (summary.wake_at, summary.idle) }
 }
 
-fn approvals(tables: &mut Tables, id: &str, changes: &Changes<'_>) -> Result<(), serde_json::Error> {
+fn new_execution(
+    append: &Append,
+    started: &Arc<Started>,
+    started_at: Timestamp,
+    completed_at: Option<Timestamp>,
+    last_seq: Seq,
+) -> Result<NewExecution, serde_json::Error> {
+    let summary = &append.summary;
+    let (wake_at, idle) = waits(summary);
+    Ok(NewExecution {
+        started: Arc::clone(started),
+        trigger_source: trigger_source(started.trigger.text()),
+        started_at,
+        status: summary.status.as_str(),
+        current_step_id: summary.current_step.clone(),
+        usage: serde_json::to_string(&summary.usage)?,
+        wake_at,
+        idle,
+        completed_at,
+        failure: summary.failure.as_ref().map(serde_json::to_string).transpose()?,
+        paused: summary.paused.as_ref().map(serde_json::to_string).transpose()?,
+        last_seq,
+    })
+}
+
+fn change_execution(
+    changed: &mut Changed,
+    append: &Append,
+    completed_at: Option<Timestamp>,
+    last: Seq,
+) -> Result<(), serde_json::Error> {
+    let (id, s) = (&append.execution_id, &append.summary);
+    let first = append.records.first().map_or(last, |record| record.seq);
+    let (wake_at, idle) = waits(s);
+    let (status, step, idle) = (s.status.as_str(), &s.current_step, u8::from(idle));
+    let row = (id, first, last, status, step, &s.usage, wake_at, idle, completed_at, &s.failure, &s.paused);
+    changed.executions.push(&row)
+}
+
+fn approvals(changed: &mut Changed, id: &str, changes: &Changes<'_>) -> Result<(), serde_json::Error> {
     for a in &changes.approvals {
         let status = a.change.as_ref().map_or(ApprovalStatus::Pending, |change| change.status).as_str();
         let closed_at = a.change.as_ref().map(|change| change.closed_at);
         let decision = a.change.as_ref().and_then(|change| change.decision).map(serde_json::to_string).transpose()?;
         let row = (id, a.call, a.step_id, a.path, status, a.request, a.requested_at, a.due, closed_at, decision);
-        tables.new_approvals.push(&row)?;
+        changed.new_approvals.push(&row)?;
     }
     for (call, change) in &changes.approval_changes {
         let decision = change.decision.map(serde_json::to_string).transpose()?;
-        tables.approvals.push(&(id, call, change.status.as_str(), change.closed_at, decision))?;
+        changed.approvals.push(&(id, call, change.status.as_str(), change.closed_at, decision))?;
     }
     Ok(())
 }
@@ -179,29 +226,4 @@ struct Trigger {
 
 fn trigger_source(trigger: &str) -> String {
     serde_json::from_str::<Trigger>(trigger).map_or_else(|_| "unknown".to_owned(), |trigger| trigger.kind)
-}
-
-impl Batch {
-    /// Adds an append of an execution that the batch does not hold yet.
-    pub(super) fn add(&mut self, prepared: &Prepared) {
-        let (all, own) = (&mut self.tables, &prepared.tables);
-        all.new_executions.extend(&own.new_executions);
-        all.executions.extend(&own.executions);
-        all.new_steps.extend(&own.new_steps);
-        all.steps.extend(&own.steps);
-        all.new_approvals.extend(&own.new_approvals);
-        all.approvals.extend(&own.approvals);
-        for chunk in &prepared.chunks {
-            // SQLite counts bytes from 1.
-            let (start, length) = (self.data.len() + 1, chunk.data.len());
-            self.chunks.push_text(&format!("[{},{},{start},{length}]", prepared.id_text, chunk.seq));
-            self.data.extend_from_slice(chunk.data.as_bytes());
-        }
-    }
-
-    /// Whether executions only start (and perhaps end) here.
-    pub(super) fn only_starts(&self) -> bool {
-        let tables = &self.tables;
-        [&tables.executions, &tables.steps, &tables.new_approvals, &tables.approvals].iter().all(|rows| rows.is_empty())
-    }
 }

@@ -1,5 +1,7 @@
 //! Chunks of a log: what one row of `events` holds. Pure.
 
+use std::sync::Arc;
+
 use serde_json::value::RawValue;
 use weir_engine::{
     event::{Event, Record},
@@ -17,7 +19,7 @@ pub(super) struct Chunk {
     /// The number of the first.
     pub(super) seq: Seq,
     /// An array of `[at, event]`.
-    pub(super) data: String,
+    pub(super) data: Arc<str>,
 }
 
 /// Puts records, whose numbers have no gaps, into chunks.
@@ -31,7 +33,7 @@ pub(super) fn encode(records: &[Record]) -> Result<Vec<Chunk>, serde_json::Error
         let full = data.len() >= BYTES_MAX || index + 1 - first >= RECORDS_MAX;
         if full || index + 1 == records.len() {
             data.push(']');
-            chunks.push(Chunk { seq: records[first].seq, data: std::mem::take(&mut data) });
+            chunks.push(Chunk { seq: records[first].seq, data: std::mem::take(&mut data).into() });
             first = index + 1;
         }
     }

@@ -1,6 +1,6 @@
 //! What follows from events: changes of the rows of steps and approvals. Pure.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use weir_engine::{
     event::{Decision, Event, Record, Skipped, Started, Work},
@@ -14,11 +14,11 @@ use super::{approvals::ApprovalStatus, steps::StepStatus};
 #[derive(Debug, Default)]
 pub(super) struct Changes<'r> {
     /// What the execution is pinned to, if this is its first append.
-    pub(super) started: Option<(&'r Started, Timestamp)>,
+    pub(super) started: Option<(&'r Arc<Started>, Timestamp)>,
     /// When the execution ended, if it did.
     pub(super) ended_at: Option<Timestamp>,
     /// Steps that began here, as they stand at the end of the append, and steps that were never reached.
-    pub(super) steps: Vec<Step<'r>>,
+    pub(super) steps: Vec<Step>,
     /// What became of steps that began earlier.
     pub(super) step_changes: BTreeMap<CallId, StepChange>,
     /// Questions that were asked here, as they stand at the end of the append.
@@ -33,11 +33,11 @@ pub(super) struct Changes<'r> {
 
 /// A row of a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Step<'r> {
+pub(super) struct Step {
     pub(super) call: Seq,
     pub(super) ordinal: u32,
-    pub(super) step_id: &'r str,
-    pub(super) path: &'r str,
+    pub(super) step_id: Arc<str>,
+    pub(super) path: Arc<str>,
     pub(super) scope: ScopeId,
     pub(super) kind: Option<&'static str>,
     pub(super) status: StepStatus,
@@ -135,8 +135,8 @@ impl<'r> Changes<'r> {
         self.steps.push(Step {
             call: record.seq,
             ordinal: 0,
-            step_id: step,
-            path,
+            step_id: Arc::clone(step),
+            path: Arc::clone(path),
             scope: *scope,
             kind: Some(kind.as_str()),
             status,
@@ -180,12 +180,12 @@ impl<'r> Changes<'r> {
         }
     }
 
-    fn skip(&mut self, record: &Record, scope: ScopeId, skipped: &'r [Skipped]) {
+    fn skip(&mut self, record: &Record, scope: ScopeId, skipped: &[Skipped]) {
         let rows = (1..).zip(skipped).map(|(ordinal, skipped)| Step {
             call: record.seq,
             ordinal,
-            step_id: &skipped.step,
-            path: &skipped.path,
+            step_id: Arc::clone(&skipped.step),
+            path: Arc::clone(&skipped.path),
             scope,
             kind: None,
             status: StepStatus::Skipped,

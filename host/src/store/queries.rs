@@ -34,29 +34,6 @@ macro_rules! plugin_columns {
     };
 }
 
-macro_rules! insert_executions {
-    () => {
-        "INSERT INTO executions (id, workflow_id, workflow_name, workflow_version, trigger_source, started_at, status, \
-         current_step_id, usage, wake_at, idle, completed_at, failure, paused, last_seq) \
-         SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6, value->>7, value->>8, \
-         value->>9, value->>10, value->>11, value->>12, value->>13, value->>14 FROM json_each(?);"
-    };
-}
-macro_rules! insert_events {
-    () => {
-        "INSERT INTO events (execution_id, seq, data) \
-         SELECT value->>0, value->>1, CAST(substr(?, value->>2, value->>3) AS TEXT) FROM json_each(?);"
-    };
-}
-macro_rules! insert_steps {
-    () => {
-        "INSERT INTO step_executions (execution_id, call, ordinal, step_id, path, scope, kind, status, attempt, \
-         started_at, completed_at, end_seq) \
-         SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6, value->>7, value->>8, \
-         value->>9, value->>10, value->>11 FROM json_each(?);"
-    };
-}
-
 macro_rules! list_executions {
     ($and:literal) => {
         concat!(
@@ -86,6 +63,46 @@ macro_rules! list_workflows {
     };
 }
 
+/// A bulk insertion: where to, and the columns.
+pub(super) struct Insertion {
+    table: &'static str,
+    columns: &'static str,
+    width: usize,
+}
+
+pub(super) const INSERT_EXECUTIONS: Insertion = Insertion {
+    table: "executions",
+    columns: "id, workflow_id, workflow_name, workflow_version, trigger_source, started_at, status, current_step_id, \
+              usage, wake_at, idle, completed_at, failure, paused, last_seq",
+    width: 15,
+};
+pub(super) const INSERT_EVENTS: Insertion = Insertion { table: "events", columns: "execution_id, seq, data", width: 3 };
+pub(super) const INSERT_STEPS: Insertion = Insertion {
+    table: "step_executions",
+    columns: "execution_id, call, ordinal, step_id, path, scope, kind, status, attempt, started_at, completed_at, \
+              end_seq",
+    width: 12,
+};
+
+impl Insertion {
+    /// How many values a row has.
+    pub(super) fn width(&self) -> usize {
+        self.width
+    }
+
+    /// The statement for so many rows; nothing for none. A row whose first value is NULL is left out, so that a few
+    /// sizes serve all.
+    pub(super) fn text(&self, rows: usize) -> String {
+        if rows == 0 {
+            return String::new();
+        }
+        let Self { table, columns, width } = self;
+        let row = format!("(?{})", ",?".repeat(width - 1));
+        let more = format!(",{row}").repeat(rows - 1);
+        format!("INSERT INTO {table} ({columns}) SELECT * FROM (VALUES {row}{more}) WHERE column1 IS NOT NULL;")
+    }
+}
+
 /// Makes a constant of each statement, and a list of all for the test.
 macro_rules! statements {
     ($($(#[$doc:meta])* $name:ident = $text:expr;)*) => {
@@ -96,36 +113,24 @@ macro_rules! statements {
 }
 
 statements! {
-/// A batch that only starts executions (and perhaps ends them): the common case, and the cheapest. One text, because
-/// every text is a round trip to the connection's thread.
-WRITE_STARTS = concat!("BEGIN IMMEDIATE;", insert_executions!(), insert_events!(), insert_steps!(), "COMMIT;");
-
-/// Any batch. The numbers of an execution's events must go on from what is stored: else `last_seq` becomes NULL, and the
-/// transaction fails.
-WRITE_ALL = concat!(
-    "BEGIN IMMEDIATE;",
-    insert_executions!(),
-    "UPDATE executions SET status = j.value->>3, current_step_id = j.value->>4, usage = j.value->>5, \
+/// What the appends of a batch change, in bulk. The numbers of an execution's events must go on from what is stored:
+/// else `last_seq` becomes NULL, and the transaction fails.
+WRITE_CHANGES = "UPDATE executions SET status = j.value->>3, current_step_id = j.value->>4, usage = j.value->>5, \
      wake_at = j.value->>6, idle = j.value->>7, completed_at = j.value->>8, failure = j.value->>9, \
-     paused = j.value->>10, \
-     last_seq = CASE WHEN last_seq = j.value->>1 - 1 THEN j.value->>2 END \
-     FROM json_each(?) AS j WHERE executions.id = j.value->>0;",
-    insert_events!(),
-    insert_steps!(),
-    "UPDATE step_executions SET status = coalesce(j.value->>2, status), attempt = coalesce(j.value->>3, attempt), \
+     paused = j.value->>10, last_seq = CASE WHEN last_seq = j.value->>1 - 1 THEN j.value->>2 END \
+     FROM json_each(?) AS j WHERE executions.id = j.value->>0;\
+     UPDATE step_executions SET status = coalesce(j.value->>2, status), attempt = coalesce(j.value->>3, attempt), \
      completed_at = coalesce(j.value->>4, completed_at), end_seq = coalesce(j.value->>5, end_seq) \
      FROM json_each(?) AS j \
-     WHERE step_executions.execution_id = j.value->>0 AND step_executions.call = j.value->>1 AND ordinal = 0;",
-    "INSERT INTO approvals (execution_id, call, workflow_id, workflow_name, step_id, path, status, request, \
+     WHERE step_executions.execution_id = j.value->>0 AND step_executions.call = j.value->>1 AND ordinal = 0;\
+     INSERT INTO approvals (execution_id, call, workflow_id, workflow_name, step_id, path, status, request, \
      requested_at, due, closed_at, decision) \
      SELECT j.value->>0, j.value->>1, e.workflow_id, e.workflow_name, j.value->>2, j.value->>3, j.value->>4, \
      j.value->>5, j.value->>6, j.value->>7, j.value->>8, j.value->>9 \
-     FROM json_each(?) AS j JOIN executions AS e ON e.id = j.value->>0;",
-    "UPDATE approvals SET status = j.value->>2, closed_at = j.value->>3, decision = j.value->>4 \
+     FROM json_each(?) AS j JOIN executions AS e ON e.id = j.value->>0;\
+     UPDATE approvals SET status = j.value->>2, closed_at = j.value->>3, decision = j.value->>4 \
      FROM json_each(?) AS j \
-     WHERE approvals.execution_id = j.value->>0 AND approvals.call = j.value->>1 AND status = 'pending';",
-    "COMMIT;"
-);
+     WHERE approvals.execution_id = j.value->>0 AND approvals.call = j.value->>1 AND status = 'pending';";
 
 BEGIN = "BEGIN IMMEDIATE";
 COMMIT = "COMMIT";
@@ -227,7 +232,7 @@ mod tests {
 
     use super::{
         super::{connect, directory::Directory},
-        ALL,
+        ALL, INSERT_EVENTS, INSERT_EXECUTIONS, INSERT_STEPS,
     };
 
     /// Tables that grow with every execution.
@@ -254,13 +259,14 @@ mod tests {
     async fn no_statement_reads_a_growing_table_from_end_to_end() {
         let folder = tempfile::tempdir().unwrap();
         let mut connection = connect::writer(&Directory::prepare(folder.path()).unwrap().database()).await.unwrap();
-        for (name, text) in ALL {
+        let bulk = [INSERT_EXECUTIONS, INSERT_EVENTS, INSERT_STEPS].map(|insertion| insertion.text(4));
+        for (name, text) in ALL.iter().copied().chain(bulk.iter().map(|text| ("bulk", &**text))) {
             let with_plan =
                 |s: &&str| !["", "BEGIN IMMEDIATE", "COMMIT", "ROLLBACK"].contains(s) && !s.starts_with("PRAGMA");
             for statement in text.split(';').map(str::trim).filter(with_plan) {
                 let plan = plan(&mut connection, statement).await;
                 assert!(!plan.iter().any(|detail| reads_all(detail)), "{name}: {plan:#?}");
-                let listing = name.starts_with("EXECUTIONS") || name.starts_with("APPROVALS") || *name == "STEPS";
+                let listing = name.starts_with("EXECUTIONS") || name.starts_with("APPROVALS") || name == "STEPS";
                 assert!(!listing || !plan.iter().any(|detail| detail.contains("TEMP B-TREE")), "{name}: {plan:#?}");
             }
         }

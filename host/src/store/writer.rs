@@ -12,13 +12,7 @@ use futures_util::future::BoxFuture;
 use sqlx::{Connection as _, SqliteConnection};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{
-    StoreError,
-    batch::{Batch, Prepared},
-    directory::Lock,
-    error::Cause,
-    queries,
-};
+use super::{StoreError, batch::Prepared, bulk, directory::Lock, error::Cause, queries};
 
 /// The most appends in one transaction.
 const APPENDS_MAX: usize = 512;
@@ -28,7 +22,7 @@ const BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Something to write.
 pub(super) enum Message {
     /// Events.
-    Append { prepared: Prepared, answer: Answer },
+    Append { prepared: Box<Prepared>, answer: Answer },
     /// Anything else, in a transaction of its own; committed where it answers `true`.
     Job { run: Run, answer: Answer },
     /// The end: answered when the file is closed.
@@ -92,14 +86,15 @@ impl Writer {
     }
 
     /// Writes an append together with those that wait behind it.
-    async fn append(&mut self, first: (Prepared, Answer)) {
+    async fn append(&mut self, first: (Box<Prepared>, Answer)) {
         let group = self.group(first);
-        let result = self.write(group.iter().map(|(prepared, _)| prepared)).await;
+        let all: Vec<&Prepared> = group.iter().map(|(prepared, _)| &**prepared).collect();
+        let result = self.write(&all).await;
         match result {
             // One of them is at fault; the others must not suffer.
             Err(Failed { cause: Cause::Constraint, .. }) if group.len() > 1 => {
                 for (prepared, answer) in group {
-                    let result = self.write([&prepared]).await.map_err(|failed| failed.error(&prepared.execution_id));
+                    let result = self.write(&[&prepared]).await.map_err(|failed| failed.error(&prepared.execution_id));
                     drop(answer.send(result));
                 }
             }
@@ -113,7 +108,7 @@ impl Writer {
     }
 
     /// The first append and the next ones, up to the limits, each of another execution.
-    fn group(&mut self, first: (Prepared, Answer)) -> Vec<(Prepared, Answer)> {
+    fn group(&mut self, first: (Box<Prepared>, Answer)) -> Vec<(Box<Prepared>, Answer)> {
         let mut ids = HashSet::from([Arc::clone(&first.0.execution_id)]);
         let mut bytes = first.0.bytes;
         let mut group = vec![first];
@@ -128,31 +123,12 @@ impl Writer {
         group
     }
 
-    async fn write<'p>(&mut self, group: impl IntoIterator<Item = &'p Prepared>) -> Result<(), Failed> {
-        let mut batch = Batch::default();
-        for prepared in group {
-            batch.add(prepared);
-        }
-        let result = self.execute(batch).await;
+    async fn write(&mut self, group: &[&Prepared]) -> Result<(), Failed> {
+        let result = bulk::write(&mut self.connection, group).await;
         match result {
             Ok(()) => Ok(()),
             Err(error) => Err(self.undo(error).await),
         }
-    }
-
-    async fn execute(&mut self, batch: Batch) -> Result<(), sqlx::Error> {
-        let starts = batch.only_starts();
-        let tables = batch.tables;
-        let query = sqlx::query(if starts { queries::WRITE_STARTS } else { queries::WRITE_ALL });
-        let query = query.bind(tables.new_executions.finish());
-        let query = if starts { query } else { query.bind(tables.executions.finish()) };
-        let query = query.bind(batch.data).bind(batch.chunks.finish()).bind(tables.new_steps.finish());
-        let query = if starts {
-            query
-        } else {
-            query.bind(tables.steps.finish()).bind(tables.new_approvals.finish()).bind(tables.approvals.finish())
-        };
-        query.execute(&mut self.connection).await.map(drop)
     }
 
     async fn job(&mut self, run: Run) -> Result<(), StoreError> {

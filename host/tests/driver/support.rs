@@ -4,7 +4,12 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use weir_engine::{event::Record, id::CallId, json::Json, limits::Limits};
+use weir_engine::{
+    event::{Event, Record},
+    id::CallId,
+    json::Json,
+    limits::Limits,
+};
 use weir_host::{
     driver::{Answer, Driver, DriverConfig, Finished, StartExecution},
     runtime::{Runtime, RuntimeConfig},
@@ -113,10 +118,9 @@ impl Bench {
     /// Waits for the question of a step.
     pub(crate) async fn question(&self, id: &str, path: &str) -> CallId {
         let asked = |log: &[Record]| {
-            log.iter().find_map(|record| match &record.event {
-                weir_engine::event::Event::StepStarted { path: at, .. } if **at == *path => Some(CallId(record.seq)),
-                _ => None,
-            })
+            let is_asked =
+                |record: &&Record| matches!(&record.event, Event::StepStarted { path: at, .. } if **at == *path);
+            log.iter().find(is_asked).map(|record| CallId(record.seq))
         };
         let log = self.log_until(id, |log| asked(log).is_some()).await;
         asked(&log).unwrap()

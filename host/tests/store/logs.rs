@@ -20,7 +20,7 @@ async fn a_log_is_read_as_it_was_appended() {
     let whole = chain(&one, "w");
     store.append(whole.clone()).await.unwrap();
     store.append(chain(&other, "w")).await.unwrap();
-    assert_eq!(store.load(&one).await.unwrap(), whole.records);
+    assert_eq!(store.load(&one).await.unwrap(), *whole.records);
     let found = store.execution_with_documents(&one).await.unwrap().unwrap();
     assert_eq!((found.row.status, found.row.last_seq, found.row.workflow_version), (Status::Completed, 8, 3));
     assert_eq!(&*found.row.workflow_name, "Ünï \"quoted\" 🦀");

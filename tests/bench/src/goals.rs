@@ -58,7 +58,9 @@ impl Goal {
             Self::AtMost { plus, .. } => (true, row.value <= plus),
             Self::AtLeast { times, floor } => (row.value >= times * limit, row.value >= floor),
         };
-        match (relative, absolute, slow_disk) {
+        // Memory and bytes written do not depend on how fast the disk is, and neither does a ratio to itself.
+        let excused = slow_disk && ["1/s", "ms", "s"].contains(&row.unit);
+        match (relative, absolute, excused) {
             (true, true, _) => Verdict::Met,
             (true, false, true) => Verdict::MissedOnSlowDisk,
             (false, _, _) | (true, false, false) => Verdict::Missed,
@@ -86,7 +88,8 @@ mod tests {
     use super::*;
 
     fn row(name: &'static str, value: f64, limit: Option<f64>) -> Row {
-        Row { name, value, unit: "", limit, ratio: None }
+        let unit = if name.ends_with("_mb") { "MiB" } else { "1/s" };
+        Row { name, value, unit, limit, ratio: None }
     }
 
     fn judged(name: &'static str, value: f64, limit: Option<f64>, slow: bool) -> Verdict {
@@ -99,6 +102,11 @@ mod tests {
         assert_eq!(judged("chain3_c32_exec_per_s", 6000.0, Some(11_000.0), false), Verdict::Missed);
         assert_eq!(judged("chain3_c32_exec_per_s", 6000.0, Some(11_000.0), true), Verdict::MissedOnSlowDisk);
         assert_eq!(judged("chain3_c32_exec_per_s", 6000.0, Some(13_000.0), true), Verdict::Missed);
+    }
+
+    #[test]
+    fn a_slow_disk_excuses_no_memory() {
+        assert_eq!(judged("loop100k_rss_mb", 101.0, None, true), Verdict::Missed);
     }
 
     #[test]

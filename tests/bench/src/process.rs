@@ -79,6 +79,12 @@ impl Snapshot {
 }
 
 impl Activity {
+    /// Processor time of the server for each of `count` things, in microseconds: it depends less than others on what
+    /// else the machine does.
+    pub(crate) fn cpu_us(&self, count: usize) -> f64 {
+        (self.user_seconds + self.system_seconds) * 1e6 / crate::numbers::float(count.max(1))
+    }
+
     /// Where the processor time of `count` things went, in one line.
     pub(crate) fn profile(&self, count: usize) -> String {
         let busy = self.user_seconds + self.system_seconds;

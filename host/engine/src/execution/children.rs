@@ -14,7 +14,10 @@ use crate::{
 };
 
 /// The most text that a loop's results or a parallel step's outputs may come to.
-const RESULT_BYTES_MAX: usize = 64 << 20;
+const RESULT_BYTES_MAX: usize = 16 << 20;
+
+/// How deep that text may be nested: deeper text could be written, and not be read again.
+const RESULT_DEPTH_MAX: usize = 120;
 
 /// The scopes of a parallel or loop step.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -122,12 +125,12 @@ impl Visit {
                     (None, None) => parallel_output(graph, branches, &children.results),
                 }
             }
-            (VisitWork::Loop { count, children, .. }, Kind::Loop { max_concurrency, fail, .. }) => {
-                match (&children.failure, children.window(*count, *max_concurrency)) {
+            (VisitWork::Loop { items, children }, Kind::Loop { max_concurrency, fail, .. }) => {
+                match (&children.failure, children.window(items.count(), *max_concurrency)) {
                     (Some((_, failure)), _) if *fail => Plan::Fail(failure.clone()),
                     _ if children.results.bytes() > RESULT_BYTES_MAX => Plan::Fail(too_large()),
                     (_, Some(window)) => window,
-                    (_, None) => Plan::Complete(children.results.output()),
+                    (_, None) => complete(children.results.output()),
                 }
             }
             _ => Plan::Wait,
@@ -141,9 +144,9 @@ impl Visit {
                 let total = u32::try_from(branches.len()).unwrap_or(u32::MAX);
                 (children.window(total, *max_concurrency), *fail_fast && children.failure.is_some())
             }
-            (VisitWork::Loop { count, children, .. }, Kind::Loop { max_concurrency, fail, .. }) => {
+            (VisitWork::Loop { items, children }, Kind::Loop { max_concurrency, fail, .. }) => {
                 let fails = (*fail && children.failure.is_some()) || children.results.bytes() > RESULT_BYTES_MAX;
-                (children.window(*count, *max_concurrency), fails)
+                (children.window(items.count(), *max_concurrency), fails)
             }
             _ => return false,
         };
@@ -164,7 +167,35 @@ fn parallel_output(graph: &Graph, branches: &[BlockIx], results: &BTreeMap<StepI
         member(&mut text, graph.id(*step), output);
     }
     text.push('}');
-    Plan::Complete(Json::from_own_text(text))
+    complete(Json::from_own_text(text))
+}
+
+fn complete(output: Json) -> Plan {
+    if nesting(output.text()) <= RESULT_DEPTH_MAX {
+        return Plan::Complete(output);
+    }
+    let message =
+        format!("the results are nested deeper than {RESULT_DEPTH_MAX}; nest fewer steps or return flatter data");
+    Plan::Fail(Failure::new(FailureCode::OutputTooLarge, message))
+}
+
+/// How deep a document is nested.
+fn nesting(text: &str) -> usize {
+    let (mut depth, mut deepest, mut in_text, mut escaped) = (0_usize, 0, false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = in_text,
+            b'"' => in_text = !in_text,
+            b'[' | b'{' if !in_text => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b']' | b'}' if !in_text => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
 }
 
 fn too_large() -> Failure {
@@ -185,6 +216,12 @@ pub(super) fn member(text: &mut String, id: &str, output: &Json) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nesting_counts_brackets_outside_of_text() {
+        assert_eq!(nesting(r#"{"a[[":[1,{"b\\\"[":[]}],"c":"\\"}"#), 4);
+        assert_eq!(nesting("1"), 0);
+    }
 
     #[test]
     fn loop_results_keep_the_order_of_the_items() {

@@ -24,6 +24,8 @@ mod time;
 
 /// How many moves one `step` makes; what is left is asked for by `Command::Continue`.
 const MOVES_MAX: usize = 512;
+/// How many bytes of events one `step` may make before it leaves the rest to `Command::Continue`.
+const STEP_BYTES_MAX: usize = 4 << 20;
 /// How often a call may be cut short by stops of the host before it fails with `interrupted`.
 const INTERRUPTIONS_MAX: u32 = 100;
 
@@ -32,13 +34,20 @@ pub(super) struct Decide<'a> {
     pub(super) execution: &'a mut Execution,
     pub(super) now: Timestamp,
     pub(super) records: Vec<Record>,
+    /// About how much the records hold.
+    bytes: usize,
 }
 
 impl Decide<'_> {
+    pub(super) fn new(execution: &mut Execution, now: Timestamp) -> Decide<'_> {
+        Decide { execution, now, records: Vec::with_capacity(8), bytes: 0 }
+    }
+
     /// Records a fact and applies it.
     pub(super) fn emit(&mut self, event: Event) {
         let record = Record { seq: self.execution.state.seq + 1, at: self.now, event };
         let applied = self.execution.state.apply(&self.execution.graph, &record);
+        self.bytes += record.event.bytes();
         assert_eq!(applied, Ok(()), "decided an event that cannot be applied: {:?}", record.event);
         self.records.push(record);
     }
@@ -66,7 +75,7 @@ impl Decide<'_> {
     pub(super) fn advance(&mut self) {
         for _ in 0..MOVES_MAX {
             let state = &self.execution.state;
-            if state.end.is_some() || state.pause.is_some() {
+            if state.end.is_some() || state.pause.is_some() || self.bytes > STEP_BYTES_MAX {
                 return;
             }
             if let Some(call) = state.ready_visits.first().copied() {
@@ -174,7 +183,7 @@ impl Decide<'_> {
             }
             Kind::Parallel { .. } => Ok((Work::Parallel, None)),
             Kind::Loop { items, max_iterations, .. } => {
-                Ok((loop_over(items, items.resolve(&self.view(scope)).map(Cow::into_owned), *max_iterations)?, None))
+                Ok((loop_over(items, &self.view(scope), *max_iterations)?, None))
             }
         }
     }
@@ -369,18 +378,24 @@ impl Decide<'_> {
 /// What a step begins with, and its output and next step where it ends at once.
 type Begun = (Work, Option<(Json, Next)>);
 
-fn loop_over(items: &Reference, found: Option<Value>, most: u32) -> Result<Work, Failure> {
-    let mut items = match found {
-        None | Some(Value::Null) => Vec::new(),
-        Some(Value::Array(items)) => items,
-        Some(other) => {
-            let message = format!("{} selects {}, and a loop needs an array", items.source(), kind_of(&other));
+fn loop_over(reference: &Reference, view: &ScopeView<'_>, most: u32) -> Result<Work, Failure> {
+    let found = match reference.select(view) {
+        Ok(found) => found,
+        Err(Missing { reason: MissingReason::Nothing, .. }) => Cow::Owned(Value::Null),
+        Err(too_large) => return Err(not_found(&too_large)),
+    };
+    let items = match &*found {
+        Value::Null => &[],
+        Value::Array(items) => items.as_slice(),
+        other => {
+            let message = format!("{} selects {}, and a loop needs an array", reference.source(), kind_of(other));
             return Err(Failure::new(FailureCode::NotAnArray, message));
         }
     };
-    let omitted = items.len().saturating_sub(most as usize) as u64;
-    items.truncate(most as usize);
-    Ok(Work::Loop { count: count(items.len()), items: Value::Array(items).into(), omitted })
+    let (run, left) = items.split_at(items.len().min(most as usize));
+    // Written at once, so that many items never exist a second time as a tree.
+    let text = serde_json::to_string(run).unwrap_or_else(|_| "[]".to_owned());
+    Ok(Work::Loop { count: count(run.len()), items: Json::from_own_text(text), omitted: left.len() as u64 })
 }
 
 fn count(n: usize) -> u32 {

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::{
     CorruptLog, Status,
     children::{Children, LoopResults},
+    items::Items,
     state::{Cursor, End, Iteration, Pause, Scope, State, Visit, VisitWork},
 };
 use crate::{
@@ -140,7 +141,7 @@ impl State {
             own: spent,
             promises: [].into(),
             retry_due: None,
-            work: VisitWork::of(work),
+            work: VisitWork::of(work)?,
         };
         self.visits.insert(call, started);
         self.note_ready(graph, call);
@@ -198,13 +199,13 @@ impl State {
                 let block = *branches.get(index as usize).ok_or("opens a branch that is not there")?;
                 (block, None, format!("{}.", visit.path))
             }
-            (VisitWork::Loop { items, count, children }, Kind::Loop { body, item_variable, .. }) => {
+            (VisitWork::Loop { items, children }, Kind::Loop { body, item_variable, .. }) => {
                 children.open(id, index)?;
                 let iteration = Iteration {
                     variable: item_variable.clone(),
-                    items: items.clone(),
+                    item: items.get(index).ok_or("opens an iteration that has no item")?,
                     index: Value::from(index),
-                    count: Value::from(*count),
+                    count: Value::from(items.count()),
                 };
                 (*body, Some(iteration), format!("{}[{index}].", visit.path))
             }
@@ -371,17 +372,17 @@ impl Visit {
 }
 
 impl VisitWork {
-    fn of(work: &Work) -> Self {
-        match work {
+    fn of(work: &Work) -> Result<Self, String> {
+        Ok(match work {
             Work::Call { input } => Self::Call { input: input.clone(), parked: false },
             Work::Condition { .. } => Self::Condition,
             Work::Human { request, due } => Self::Human { request: request.clone(), due: *due },
             Work::Parallel => Self::Parallel(Children::default()),
             Work::Loop { items, count, .. } => {
-                Self::Loop { items: items.clone(), count: *count, children: Children::<LoopResults>::default() }
+                Self::Loop { items: Items::of(items, *count)?, children: Children::<LoopResults>::default() }
             }
             Work::Nothing => Self::Nothing,
-        }
+        })
     }
 
     pub(super) fn has_children(&self) -> bool {

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::{
     Status,
     children::{Children, LoopResults, member},
+    items::Items,
 };
 use crate::{
     event::Started,
@@ -77,7 +78,7 @@ pub(super) struct Scope {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Iteration {
     pub(super) variable: Arc<str>,
-    pub(super) items: Json,
+    pub(super) item: Json,
     pub(super) index: Value,
     pub(super) count: Value,
 }
@@ -137,8 +138,7 @@ pub(super) enum VisitWork {
     },
     Parallel(Children<BTreeMap<StepIx, Json>>),
     Loop {
-        items: Json,
-        count: u32,
+        items: Items,
         children: Children<LoopResults>,
     },
     Nothing,
@@ -246,7 +246,7 @@ impl View for ScopeView<'_> {
         }
         let step = self.graph.by_id.get(name);
         self.scopes().find_map(|scope| {
-            if let Some(found) = scope.iteration.as_ref().and_then(|i| i.get(scope.index, name)) {
+            if let Some(found) = scope.iteration.as_ref().and_then(|i| i.get(name)) {
                 return Some(found);
             }
             step.and_then(|step| scope.outputs.get(step)).map(Json::value)
@@ -266,11 +266,11 @@ impl View for ScopeView<'_> {
 }
 
 impl Iteration {
-    fn get(&self, index: u32, name: &str) -> Option<&Value> {
+    fn get(&self, name: &str) -> Option<&Value> {
         match name {
             "loop_index" => Some(&self.index),
             "loop_count" => Some(&self.count),
-            _ if name == &*self.variable => self.items.value().get(index as usize),
+            _ if name == &*self.variable => Some(self.item.value()),
             _ => None,
         }
     }

@@ -101,7 +101,7 @@ impl Template {
 fn resolve(node: &Node, view: &dyn View, budget: &mut Budget) -> Result<Value, Missing> {
     match node {
         Node::Literal(value) => Ok(value.clone()),
-        Node::Reference { reference, default } => match (reference.value(view), default) {
+        Node::Reference { reference, default } => match (reference.select(view), default) {
             (Ok(value), _) => {
                 budget.spend_size(&value).map_err(|_| reference.missing(MissingReason::TooLarge))?;
                 Ok(value.into_owned())
@@ -127,7 +127,7 @@ fn text(pieces: &[Piece], view: &dyn View, budget: &mut Budget) -> Result<String
         match piece {
             Piece::Text(piece) => text.push_str(piece),
             Piece::Reference(reference) => {
-                let value = reference.value(view)?;
+                let value = reference.select(view)?;
                 budget.spend_size(&value).map_err(|_| reference.missing(MissingReason::TooLarge))?;
                 match value.as_str() {
                     Some(piece) => text.push_str(piece),

@@ -134,3 +134,17 @@ fn a_hundred_thousand_items_in_a_window_of_one() {
     }
     assert_eq!(execution.summary().output.unwrap().value()["count"], 100_000);
 }
+
+#[test]
+fn results_too_deep_to_be_read_again_fail_the_step_rather_than_turn_to_null() {
+    let mut step = tool("t");
+    for depth in 0..25 {
+        let variable = json!({ "item_variable": format!("item{depth}") });
+        step = looped(&format!("l{depth}"), 1, json!([step]), variable);
+    }
+    let mut world = world_of(json!({ "steps": [step] }), items(1));
+    let deep = (0..60).fold(json!(1), |inside, _| json!([inside]));
+    let path = world.waiting()[0].clone();
+    world.succeed(&path, deep);
+    assert_eq!(world.live.summary().failure.unwrap().code, FailureCode::OutputTooLarge);
+}

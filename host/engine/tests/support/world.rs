@@ -79,6 +79,7 @@ impl World {
         assert_eq!(self.live.has_ended(), self.tracker.end.is_some());
         assert_eq!(self.live.summary().paused.is_some(), self.tracker.paused);
         let (limits, ledger) = self.live.budget();
+        assert!(!self.live.has_ended() || ledger.reserved.is_none(), "promised for ever: {:?}", ledger.reserved);
         let spent = ledger.settled.plus(&ledger.reserved);
         let tokens = spent.input_tokens + spent.output_tokens;
         let rows = [

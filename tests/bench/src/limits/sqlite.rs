@@ -31,9 +31,28 @@ pub(crate) struct Bare {
 /// What came of writing batches.
 pub(crate) struct Written {
     /// How long each batch took to be durable.
-    pub(crate) batches: Vec<Duration>,
+    batches: Vec<Duration>,
+    /// Executions in a batch.
+    size: usize,
+}
+
+impl Written {
     /// Executions a second.
-    pub(crate) per_second: f64,
+    pub(crate) fn per_second(&self) -> f64 {
+        let total: Duration = self.batches.iter().sum();
+        numbers::float(self.batches.len() * self.size) / total.as_secs_f64()
+    }
+
+    /// The median time of a batch.
+    pub(crate) fn p50(mut self) -> Duration {
+        numbers::median(&mut self.batches)
+    }
+
+    /// Takes the batches of another measurement in.
+    pub(crate) fn and(mut self, other: Self) -> Self {
+        self.batches.extend(other.batches);
+        self
+    }
 }
 
 /// How a batch meets rows that are there already.
@@ -88,7 +107,7 @@ impl Bare {
         meeting: Meeting,
         time_max: Duration,
     ) -> Result<Written> {
-        let mut written = Written { batches: Vec::with_capacity(batches), per_second: 0.0 };
+        let mut written = Written { batches: Vec::with_capacity(batches), size };
         let mut total = Duration::ZERO;
         for batch in 0..batches {
             let from = first + batch * size;
@@ -99,8 +118,6 @@ impl Bare {
                 break;
             }
         }
-        written.per_second = numbers::float(written.batches.len() * size) / total.as_secs_f64();
-        written.batches.sort_unstable();
         Ok(written)
     }
 

@@ -9,7 +9,7 @@ use super::Bench;
 use crate::{
     limits::sqlite::{Bare, Written},
     load::Loaded,
-    numbers::{float, ms, quantile},
+    numbers::{float, ms},
     process::{self, Activity},
     rows::{Sample, Table},
     server::Server,
@@ -24,65 +24,79 @@ impl Bench {
         let first = run_one(&server).await?;
         self.report.add("idle_rss_mb", process::rss_mb(server.pid)?, "MiB");
         self.chains(&server, 8, self.sizes.warm_up / 10).await?;
-        let young = self.chains(&server, 32, self.sizes.warm_up).await?.0.per_second();
+        let young = self.short(&server, "young").await?;
 
         let sample = Sample::read(data.path(), &first).await?;
-        let own: Vec<_> = sample.own().cloned().collect();
         let bare_folder = self.folder()?;
-        let mut bare = Bare::create(bare_folder.path(), &sample).await?;
+        let database = Bare::create(bare_folder.path(), &sample).await?;
         let rows_kb = float(sample.bytes()) / 1024.0;
         self.report.add("chain3_rows_kb", rows_kb, "KiB");
+        let mut bare = BareChains { database, own: sample.own().cloned().collect(), rows_kb };
 
-        let written_kb = self.one_at_a_time(&server, &mut bare, &own).await?;
-        self.report.add_beside("chain3_written_kb_c1", written_kb, "KiB", rows_kb);
-        let written_kb = self.at_32(&server, &mut bare, &own).await?;
-        self.report.add_beside("chain3_written_kb_c32", written_kb, "KiB", rows_kb);
-        self.at_256(&server, &mut bare, &own).await?;
+        self.at_1(&server, &mut bare).await?;
+        self.at_32(&server, &mut bare).await?;
+        self.at_256(&server, &mut bare).await?;
         self.report.add("load_rss_mb", process::peak_rss_mb(server.pid)?, "MiB");
         self.history(&server, young).await?;
         server.stop().await
     }
 
-    /// Answers how much was written for each.
-    async fn one_at_a_time(&mut self, server: &Server, bare: &mut Bare, own: &[Table]) -> Result<f64> {
-        let count = self.sizes.chains_at_1;
+    async fn at_1(&mut self, server: &Server, bare: &mut BareChains) -> Result<()> {
         let synced = self.sync()?;
-        let (loaded, activity) = self.chains(server, 1, count).await?;
-        let written = self.bare(bare, own, count, 1).await?;
+        let Measured { loaded, activity, written } = self.level(server, bare, 1, self.sizes.chains_at_1).await?;
         self.report.add("fdatasync_p50_ms", ms(synced.min(self.sync()?)), "ms");
-        let commit = ms(quantile(&written.batches, 0.5));
+        let commit = ms(written.p50());
         self.report.add("bare_commit_p50_ms", commit, "ms");
         self.report.add_beside("chain3_c1_p50_ms", loaded.quantile_ms(0.5), "ms", commit);
         self.report.add("chain3_c1_p99_ms", loaded.quantile_ms(0.99), "ms");
         self.report.add("chain3_c1_exec_per_s", loaded.per_second(), "1/s");
+        self.report.add("chain3_c1_cpu_us", activity.cpu_us(loaded.count()), "µs");
+        self.report.add_beside("chain3_written_kb_c1", kb_each(&activity, &loaded), "KiB", bare.rows_kb);
         self.profile("chain3 at 1", &activity, &loaded);
-        Ok(kb_each(&activity, &loaded))
+        Ok(())
     }
 
-    /// Answers how much was written for each.
-    async fn at_32(&mut self, server: &Server, bare: &mut Bare, own: &[Table]) -> Result<f64> {
-        let count = self.sizes.chains_at_32;
-        let (loaded, activity) = self.chains(server, 32, count).await?;
-        let limit = self.bare(bare, own, count / 32, 32).await?.per_second;
-        self.report.add("bare_batch32_exec_per_s", limit, "1/s");
-        self.report.add_beside("chain3_c32_exec_per_s", loaded.per_second(), "1/s", limit);
+    async fn at_32(&mut self, server: &Server, bare: &mut BareChains) -> Result<()> {
+        let Measured { loaded, activity, written } = self.level(server, bare, 32, self.sizes.chains_at_32).await?;
+        self.report.add("bare_batch32_exec_per_s", written.per_second(), "1/s");
+        self.report.add_beside("chain3_c32_exec_per_s", loaded.per_second(), "1/s", written.per_second());
         self.report.add("chain3_c32_p50_ms", loaded.quantile_ms(0.5), "ms");
         self.report.add("chain3_c32_p99_ms", loaded.quantile_ms(0.99), "ms");
+        self.report.add("chain3_c32_cpu_us", activity.cpu_us(loaded.count()), "µs");
+        self.report.add_beside("chain3_written_kb_c32", kb_each(&activity, &loaded), "KiB", bare.rows_kb);
         self.profile("chain3 at 32", &activity, &loaded);
-        Ok(kb_each(&activity, &loaded))
+        Ok(())
     }
 
-    async fn at_256(&mut self, server: &Server, bare: &mut Bare, own: &[Table]) -> Result<()> {
-        let count = self.sizes.chains_at_256;
-        let (loaded, activity) = self.chains(server, 256, count).await?;
-        let limit = self.bare(bare, own, count / 256, 256).await?.per_second;
-        self.report.add("bare_batch256_exec_per_s", limit, "1/s");
-        self.report.add_beside("chain3_c256_exec_per_s", loaded.per_second(), "1/s", limit);
+    async fn at_256(&mut self, server: &Server, bare: &mut BareChains) -> Result<()> {
+        let Measured { loaded, activity, written } = self.level(server, bare, 256, self.sizes.chains_at_256).await?;
+        self.report.add("bare_batch256_exec_per_s", written.per_second(), "1/s");
+        self.report.add_beside("chain3_c256_exec_per_s", loaded.per_second(), "1/s", written.per_second());
         self.report.add("chain3_c256_p50_ms", loaded.quantile_ms(0.5), "ms");
         self.report.add("chain3_c256_p99_ms", loaded.quantile_ms(0.99), "ms");
+        self.report.add("chain3_c256_cpu_us", activity.cpu_us(loaded.count()), "µs");
         self.report.add("steps_per_s", 3.0 * loaded.per_second(), "1/s");
         self.profile("chain3 at 256", &activity, &loaded);
         Ok(())
+    }
+
+    /// Puts one load on the server; half of the bare batches go before it and half after, since a disk changes by the
+    /// minute.
+    async fn level(
+        &self,
+        server: &Server,
+        bare: &mut BareChains,
+        connections: usize,
+        count: usize,
+    ) -> Result<Measured> {
+        let half = (count / connections / 2).max(1);
+        let BareChains { database, own, .. } = bare;
+        // The first batch of a size prepares its statements.
+        database.measure(own, 1, connections, Duration::ZERO).await?;
+        let before = database.measure(own, half, connections, self.sizes.time_max).await?;
+        let (loaded, activity) = self.chains(server, connections, count).await?;
+        let after = database.measure(own, half, connections, self.sizes.time_max).await?;
+        Ok(Measured { loaded, activity, written: before.and(after) })
     }
 
     /// Fills the history, then measures what was measured at the very beginning.
@@ -94,21 +108,38 @@ impl Bench {
             let (filled, _) = self.chains(server, 256, missing.min(sizes.chains_at_256)).await?;
             missing = missing.saturating_sub(filled.count());
         }
-        let old = self.chains(server, 32, self.sizes.warm_up).await?.0.per_second();
+        let old = self.short(server, "old").await?;
         self.report.add("chain3_c32_young_exec_per_s", young, "1/s");
         self.report.add_beside("chain3_history_ratio", old / young, "", 1.0);
         Ok(())
     }
 
-    async fn bare(&self, bare: &mut Bare, own: &[Table], batches: usize, size: usize) -> Result<Written> {
-        // The first batch of a size prepares its statements.
-        bare.measure(own, 1, size, Duration::ZERO).await?;
-        bare.measure(own, batches.max(1), size, self.sizes.time_max).await
+    /// The short load whose figure at the beginning is compared to that at the end.
+    async fn short(&mut self, server: &Server, age: &str) -> Result<f64> {
+        let (loaded, activity) = self.chains(server, 32, self.sizes.warm_up).await?;
+        self.profile(&format!("chain3 at 32, {age}"), &activity, &loaded);
+        Ok(loaded.per_second())
     }
 
     fn profile(&mut self, name: &str, activity: &Activity, loaded: &Loaded) {
         self.report.hint(format!("{name}: {}", activity.profile(loaded.count())));
     }
+}
+
+/// The same rows in a database with nothing around it.
+struct BareChains {
+    database: Bare,
+    /// The rows of one chain.
+    own: Vec<Table>,
+    /// Their size.
+    rows_kb: f64,
+}
+
+/// One load, and what was measured beside it.
+struct Measured {
+    loaded: Loaded,
+    activity: Activity,
+    written: Written,
 }
 
 /// Runs one chain and checks what it answers.

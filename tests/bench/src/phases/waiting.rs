@@ -82,7 +82,7 @@ impl Bench {
         let batches = count.div_ceil(APPROVERS);
         bare.measure(&own, batches, APPROVERS, Duration::MAX).await?;
         let written = bare.measure_from(&changed, 0, batches, APPROVERS, Meeting::Update, self.sizes.time_max).await?;
-        Ok(written.per_second)
+        Ok(written.per_second())
     }
 }
 
