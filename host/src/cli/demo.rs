@@ -15,7 +15,9 @@ use super::{
     out::{Ink, Out},
     plugins,
     progress::{self, Asked},
-    serve, workflows,
+    serve,
+    serve::StopSignal,
+    workflows,
 };
 use crate::{
     Running,
@@ -59,20 +61,24 @@ impl Demo {
         serve::log_to_stderr(&self.log, false)?;
         let mut config = Config { data: globals.data_dir(), ..Config::default() };
         config.listen = self.listen.unwrap_or(config.listen);
+        let mut stop = StopSignal::listen()?;
         let mut running = serve::start(config, out).await?;
-        running.ready().await?;
         let shown = tokio::select! {
-            shown = self.show(&running, globals, out) => shown,
-            stopped = serve::stop_signal() => stopped.map(|()| Outcome::Done),
+            shown = self.show(&mut running, globals, out) => shown,
+            () = stop.received() => {
+                running.stop().await;
+                return Ok(Outcome::Done);
+            }
         };
         if shown.is_ok() && !self.once {
-            serve::stop_signal().await?;
+            stop.received().await;
         }
         running.stop().await;
         shown
     }
 
-    async fn show(&self, running: &Running, globals: &Globals, out: Out) -> anyhow::Result<Outcome> {
+    async fn show(&self, running: &mut Running, globals: &Globals, out: Out) -> anyhow::Result<Outcome> {
+        running.ready().await?;
         let client = Client::new(&running.url(), running.token().token.as_str())?;
         out.say(&out.ink(Ink::Strong, "\nplugins"));
         for component in files(&self.plugins, |name| name.ends_with(".wasm"))? {

@@ -92,9 +92,10 @@ async fn start(data: &Path) -> anyhow::Result<Running> {
 
 /// Follows an execution; Ctrl-C cancels it.
 async fn watched(client: &Client, id: &str, out: Out, asked: &Asked) -> anyhow::Result<Value> {
+    let mut stop = serve::StopSignal::listen()?;
     tokio::select! {
         execution = progress::follow(client, id, out, asked) => return execution,
-        stopped = serve::stop_signal() => stopped?,
+        () = stop.received() => {}
     }
     let path = format!("/api/executions/{}/cancel", segment(id));
     // It may have ended meanwhile; how it stands is read in any case.

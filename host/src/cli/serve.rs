@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use anyhow::Context as _;
 use clap::Args;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use super::{Globals, Outcome, out::Out};
@@ -38,10 +38,16 @@ impl Serve {
             return Ok(Outcome::Done);
         }
         log_to_stderr(&config.log, config.log_json)?;
+        let mut stop = StopSignal::listen()?;
         let mut running = start(config.clone(), out).await?;
-        running.ready().await.context("could not take up the executions of before")?;
-        tracing::info!("ready");
-        stop_signal().await?;
+        tokio::select! {
+            ready = running.ready() => {
+                ready.context("could not take up the executions of before")?;
+                tracing::info!("ready");
+                stop.received().await;
+            }
+            () = stop.received() => {}
+        }
         tracing::info!("stopping");
         running.stop().await;
         Ok(Outcome::Done)
@@ -84,11 +90,25 @@ pub(super) fn log_to_stderr(filter: &str, json: bool) -> anyhow::Result<()> {
     set.map_err(|e| anyhow::anyhow!("could not set up the log: {e}"))
 }
 
-/// Resolves when the process is told to stop.
-pub(super) async fn stop_signal() -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate()).context("could not listen for SIGTERM")?;
-    tokio::select! {
-        _ = terminate.recv() => Ok(()),
-        interrupted = tokio::signal::ctrl_c() => interrupted.context("could not listen for Ctrl-C"),
+/// Ctrl-C and SIGTERM. From the moment that it listens neither ends the process, so it does before anything is begun that
+/// has to be ended in order.
+pub(super) struct StopSignal {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl StopSignal {
+    pub(super) fn listen() -> anyhow::Result<Self> {
+        let terminate = signal(SignalKind::terminate()).context("could not listen for SIGTERM")?;
+        let interrupt = signal(SignalKind::interrupt()).context("could not listen for Ctrl-C")?;
+        Ok(Self { terminate, interrupt })
+    }
+
+    /// Resolves when the process is told to stop.
+    pub(super) async fn received(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
     }
 }

@@ -14,6 +14,7 @@ use tempfile::TempDir;
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader, Lines},
     process::{Child, ChildStdout, Command},
+    sync::OnceCell,
     time::timeout,
 };
 
@@ -34,6 +35,17 @@ impl Data {
     /// There is no room for it.
     pub fn new() -> Result<Self> {
         Ok(Self { folder: tempfile::tempdir().context("making a directory for the data")? })
+    }
+
+    /// One where the bundled plugins are installed. They are compiled once for all tests: that takes seconds.
+    ///
+    /// # Errors
+    /// The plugins were not built, or are refused.
+    pub async fn with_bundled() -> Result<Self> {
+        let prepared = BUNDLED.get_or_try_init(prepare).await?;
+        let data = Self::new()?;
+        copy(prepared, &data.path()).context("copying the prepared data")?;
+        Ok(data)
     }
 
     /// The data directory.
@@ -63,6 +75,45 @@ impl Data {
     pub async fn start(&self) -> Result<Host> {
         Host::start(Command::new(program::weir()?), self).await
     }
+}
+
+/// The data directory of a host that installed the bundled plugins and stopped.
+static BUNDLED: OnceCell<PathBuf> = OnceCell::const_new();
+
+async fn prepare() -> Result<PathBuf> {
+    let folder = program::target()?.join("tmp/e2e-bundled");
+    forget_the_dead(&folder);
+    let data = Data::new()?;
+    let host = data.start().await?;
+    for name in program::BUNDLED {
+        host.api.install(&program::plugin(name)?).await?;
+    }
+    ensure!(host.stop().await?.success(), "the host that installed the plugins did not stop well");
+    let prepared = folder.join(std::process::id().to_string());
+    copy(&data.path(), &prepared).context("keeping the prepared data")?;
+    Ok(prepared)
+}
+
+/// Removes what test processes left that have ended.
+fn forget_the_dead(folder: &Path) {
+    let Ok(entries) = std::fs::read_dir(folder) else { return };
+    for entry in entries.flatten().filter(|entry| !Path::new("/proc").join(entry.file_name()).exists()) {
+        drop(std::fs::remove_dir_all(entry.path()));
+    }
+}
+
+fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy(&entry.path(), &target)?;
+        } else {
+            std::fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
 }
 
 /// A running host; it is killed when this value goes.
@@ -127,17 +178,6 @@ impl Host {
     fn signal(&self, signal: Signal) -> Result<()> {
         let id = self.child.id().context("the host has ended by itself")?;
         send_signal(id, signal)
-    }
-
-    /// Installs the bundled plugins.
-    ///
-    /// # Errors
-    /// One is missing, or is refused.
-    pub async fn install_bundled(&self) -> Result<()> {
-        for name in program::BUNDLED {
-            self.api.install(&program::plugin(name)?).await?;
-        }
-        Ok(())
     }
 }
 

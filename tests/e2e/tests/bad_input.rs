@@ -104,7 +104,7 @@ async fn bad_input_is_refused_and_leaves_nothing() -> Result<()> {
     ensure!(before == after, "something was half stored: {before}\n{after}");
     eprintln!("bad input: {count} requests refused");
     let stranger = Api::new(&api.url, "wrong");
-    for path in ["/api/workflows", "/api/executions", "/api/plugins", "/api/openapi.json", "/nowhere"] {
+    for path in ["/api/workflows", "/api/executions", "/api/plugins", "/api/approvals", "/nowhere"] {
         stranger.ask(Method::GET, path).await?.refused(401, "unauthorized").with_context(|| path.to_owned())?;
     }
     ensure!(!data.said()?.contains("panicked"), "the host panicked: {}", data.said()?);

@@ -93,30 +93,37 @@ async fn run_runs_a_workflow_in_this_process() -> Result<()> {
     let workflow = text(&program::workflows().join("invoice_check.yaml"));
     let input = format!("@{}", text(&program::workflows().join("invoice_check.input.json")));
     let (words, tables) = (text(&program::plugin("text")?), text(&program::plugin("data")?));
-    let arguments = ["run", &workflow, "--input", &input, "--plugin", &words, "--plugin", &tables];
-    let ran = alone(&arguments).await?;
+    let ran = alone(&["run", &workflow, "--input", &input, "--plugin", &words, "--plugin", &tables]).await?;
     let told = ran.exits(0)?;
-    for word in ["look.fingerprint", "total", "answer", "completed", "Invoice RE-2026-1107: pay"] {
+    for word in ["find", "total", "answer", "completed", "Invoice RE-2026-1107: pay"] {
         ensure!(told.contains(word), "{word} is not told: {told}");
     }
-    let ran = alone(&[&["--json"], &arguments[..]].concat()).await?;
-    let last = ran.exits(0)?.lines().last().context("no output")?;
-    let execution: Value = serde_json::from_str(last).with_context(|| format!("reading {last}"))?;
-    ensure!(execution["status"] == "completed", "the last line is not the execution: {execution}");
     let asking = file(&data, "asking.json", &sample::asking().to_string())?;
     let ran = alone(&["run", &asking, "--input", "{\"n\": 7}", "--approve", "yes"]).await?;
     ensure!(ran.exits(0)?.contains("\"option\": \"yes\""), "the answer is lost: {ran:?}");
+    let ran = alone(&["run", &asking, "--input", "{\"n\": 7}"]).await?;
+    ensure!(ran.exits(1)?.contains("--approve"), "it does not say how to answer: {ran:?}");
+    let ran = alone(&["run", &workflow, "--input", &input]).await?;
+    ran.exits(1)?;
+    ensure!(ran.stderr.contains("text.extract") && ran.stderr.contains("find"), "it does not say what lacks: {ran:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn run_goes_on_with_the_data_of_before() -> Result<()> {
+    let data = Data::with_bundled().await?;
+    let directory = text(&data.path());
+    let workflow = text(&program::workflows().join("invoice_check.yaml"));
+    let input = format!("@{}", text(&program::workflows().join("invoice_check.input.json")));
+    let ran = alone(&["--json", "run", &workflow, "--input", &input, "--data", &directory]).await?;
+    let last = ran.exits(0)?.lines().last().context("no output")?;
+    let execution: Value = serde_json::from_str(last).with_context(|| format!("reading {last}"))?;
+    ensure!(execution["status"] == "completed", "the last line is not the execution: {execution}");
     let failing = json!({ "name": "failing", "steps": [
         { "id": "find", "type": "tool", "tool": "text.sentiment", "tool_args": { "text": "$.input.missing" } } ] });
     let failing = file(&data, "failing.json", &failing.to_string())?;
-    let ran = alone(&["run", &failing, "--plugin", &words]).await?;
+    let ran = alone(&["run", &failing, "--data", &directory]).await?;
     ensure!(ran.exits(1)?.contains("reference_not_found"), "it does not say why: {ran:?}");
-    let ran = alone(&["run", &failing]).await?;
-    ran.exits(1)?;
-    ensure!(
-        ran.stderr.contains("text.sentiment") && ran.stderr.contains("find"),
-        "it does not say what lacks: {ran:?}"
-    );
     Ok(())
 }
 
@@ -129,19 +136,20 @@ async fn plugins_are_inspected_and_added() -> Result<()> {
     for word in ["text", "text.detect_language(", "digest", "imports"] {
         ensure!(inspected.exits(0)?.contains(word), "{word} is not told: {inspected:?}");
     }
-    let inspected = json_of(&alone(&["--json", "plugin", "inspect", &words]).await?)?;
-    ensure!(inspected["descriptor"]["name"] == "text", "another descriptor: {inspected}");
+    let echo = text(&program::guest("echo")?);
+    let inspected = json_of(&alone(&["--json", "plugin", "inspect", &echo]).await?)?;
+    ensure!(inspected["descriptor"]["name"] == "echo", "another descriptor: {inspected}");
     let junk = file(&data, "junk.wasm", "not a component")?;
     for refused in [alone(&["plugin", "inspect", &junk]).await?, client(&host, &["plugin", "add", &junk]).await?] {
         refused.exits(1)?;
         ensure!(refused.stderr.contains("junk.wasm") && refused.stderr.contains("component"), "why? {refused:?}");
     }
-    let added = json_of(&client(&host, &["--json", "plugin", "add", &words]).await?)?;
+    let added = json_of(&client(&host, &["--json", "plugin", "add", &echo]).await?)?;
     ensure!(added["digest"] == inspected["digest"], "other bytes: {added}");
     ensure!(client(&host, &["plugin", "list"]).await?.exits(0)?.contains("enabled"), "it is not listed");
-    client(&host, &["plugin", "disable", "text"]).await?.exits(0)?;
-    client(&host, &["plugin", "enable", "text"]).await?.exits(0)?;
-    client(&host, &["plugin", "delete", "text"]).await?.exits(0)?;
+    client(&host, &["plugin", "disable", "echo"]).await?.exits(0)?;
+    client(&host, &["plugin", "enable", "echo"]).await?.exits(0)?;
+    client(&host, &["plugin", "delete", "echo"]).await?.exits(0)?;
     ensure!(host.api.all("/api/plugins").await?.is_empty(), "it is still there");
     Ok(())
 }

@@ -44,10 +44,9 @@ struct World {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn r1_sixty_random_kills() -> Result<()> {
-    let data = Data::new()?;
+    let data = Data::with_bundled().await?;
     let path = data.beside("ledger");
     let mut host = data.start().await?;
-    host.install_bundled().await?;
     sample::install_guests(&host).await?;
     host.api.post("/api/workflows", &sample::everything()).await?;
 

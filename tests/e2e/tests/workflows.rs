@@ -37,9 +37,8 @@ async fn run(api: &Api, workflow: &str, input: Value, answer: Option<Value>) -> 
 
 #[tokio::test]
 async fn customer_messages_runs_to_its_digest() -> Result<()> {
-    let data = Data::new()?;
+    let data = Data::with_bundled().await?;
     let host = data.start().await?;
-    host.install_bundled().await?;
     save(&host.api, &program::workflows().join("customer_messages.json")).await?;
     let csv = std::fs::read_to_string(program::workflows().join("customer_messages.input.csv"))?;
     let rows = csv.lines().count() - 1;
@@ -71,9 +70,8 @@ async fn customer_messages_runs_to_its_digest() -> Result<()> {
 
 #[tokio::test]
 async fn invoice_check_asks_only_where_something_is_odd() -> Result<()> {
-    let data = Data::new()?;
+    let data = Data::with_bundled().await?;
     let host = data.start().await?;
-    host.install_bundled().await?;
     save(&host.api, &program::workflows().join("invoice_check.yaml")).await?;
     let text = std::fs::read_to_string(program::workflows().join("invoice_check.input.json"))?;
     let input: Value = serde_json::from_str(&text)?;

@@ -387,7 +387,7 @@ fn loop_over(reference: &Reference, view: &ScopeView<'_>, most: u32) -> Result<W
     let items = match &*found {
         Value::Null => &[],
         Value::Array(items) => items.as_slice(),
-        other => {
+        other @ (Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_)) => {
             let message = format!("{} selects {}, and a loop needs an array", reference.source(), kind_of(other));
             return Err(Failure::new(FailureCode::NotAnArray, message));
         }
