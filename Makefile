@@ -1,6 +1,7 @@
 # Everything that is done with this project, each by one word. Nothing has to be installed first but rustup's cargo, a
 # C compiler and make.
 PLUGINS = -p weir-plugin-text -p weir-plugin-data -p weir-plugin-triage
+COMPONENTS = $(patsubst %,target/wasm32-wasip2/plugin/%.wasm,data text triage)
 WASM = cargo build --locked --profile plugin --target wasm32-wasip2
 RUN_ARGS ?=
 BENCH_ARGS ?=
@@ -9,7 +10,7 @@ BENCH_ARGS ?=
 
 ## Builds everything, starts the host on ./data, installs the bundled plugins and example workflows, runs one.
 run: plugins
-	cargo run --locked --release -p weir-host -- demo --data data --plugins target/wasm32-wasip2/plugin --workflows tests/workflows $(RUN_ARGS)
+	cargo run --locked --release -p weir-host -- demo --data data --workflows tests/workflows $(RUN_ARGS) --plugins $(COMPONENTS)
 
 ## Every test: the engine's simulation, the store, the runtime with hostile guests, the API, a real host killed with -9.
 test: plugins guests

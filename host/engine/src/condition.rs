@@ -10,6 +10,7 @@ use crate::{
         diagnostic::{Diagnostics, Place},
         fields::{Fields, shown, too_many, wrong_type},
     },
+    json::kind_of,
     reference::{self, Reference, Template, View, budget::Budget, compare},
 };
 
@@ -171,7 +172,7 @@ impl Test {
     fn order(&self, field: &Value, value: &Value, warnings: &mut Vec<String>) -> Option<Ordering> {
         let order = compare::order(field, value);
         if order.is_none() {
-            let (operator, field, value) = (self.operator.as_str(), type_of(field), type_of(value));
+            let (operator, field, value) = (self.operator.as_str(), kind_of(field), kind_of(value));
             let source = self.field.source();
             warnings.push(format!("`{source}` {operator}: {field} and {value} have no order, so this is false"));
         }
@@ -189,17 +190,6 @@ fn contains(whole: &Value, part: &Value) -> bool {
         (Value::Array(items), part) => items.iter().any(|item| equal(item, part)),
         (Value::Object(members), Value::String(name)) => members.contains_key(name),
         _ => false,
-    }
-}
-
-fn type_of(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "an array",
-        Value::Object(_) => "an object",
     }
 }
 

@@ -125,6 +125,19 @@ pub fn check(text: &str) -> Result<(), JsonError> {
     Checked { depth: 0 }.deserialize(&mut reader).and_then(|()| reader.end()).map_err(|e| JsonError(e.to_string()))
 }
 
+/// What kind of value this is, in words: `a string`, `an object`.
+#[must_use]
+pub fn kind_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
+    }
+}
+
 /// Walks a document without building it.
 #[derive(Clone, Copy)]
 struct Checked {

@@ -32,9 +32,9 @@ const INPUT_ENDINGS: [&str; 3] = [".input.json", ".input.csv", ".input.txt"];
 /// Start a host with plugins and example workflows, and run one.
 #[derive(Debug, Args)]
 pub(super) struct Demo {
-    /// The directory of the components to install.
-    #[arg(long, value_name = "DIR")]
-    plugins: PathBuf,
+    /// The components to install: files, or directories of them.
+    #[arg(long, value_name = "PATH", num_args = 1..)]
+    plugins: Vec<PathBuf>,
     /// The directory of the workflows to save. The input of NAME.json lies in NAME.input.json, or as a text in
     /// NAME.input.csv or NAME.input.txt.
     #[arg(long, value_name = "DIR")]
@@ -81,7 +81,7 @@ impl Demo {
         running.ready().await?;
         let client = Client::new(&running.url(), running.token().token.as_str())?;
         out.say(&out.ink(Ink::Strong, "\nplugins"));
-        for component in files(&self.plugins, |name| name.ends_with(".wasm"))? {
+        for component in components(&self.plugins)? {
             out.say(&format!("  {}", plugins::added(out, &plugins::add(&client, &component).await?)));
         }
         out.say(&out.ink(Ink::Strong, "\nworkflows"));
@@ -94,11 +94,11 @@ impl Demo {
                 example = Some((path, saved));
             }
         }
-        let outcome = match example {
-            Some((path, saved)) => self.execute(&client, out, &path, &saved).await?,
-            None => Outcome::Done,
-        };
-        out.say(&where_next(running, globals, out));
+        let Some((path, saved)) = example else { return Ok(Outcome::Done) };
+        let outcome = self.execute(&client, out, &path, &saved).await?;
+        if !self.once {
+            out.say(&where_next(running, globals, out, &path, &saved));
+        }
         Ok(outcome)
     }
 
@@ -127,11 +127,34 @@ impl Demo {
         out.record(&execution);
         out.say(&format!("\n{}", progress::result(out, &execution)));
         if execution["status"] == "awaiting_human" {
-            out.say(&format!("  it waits for you: weir approve {id} --option OPTION"));
+            out.say(&format!("  it waits for you: {} approve {id} --option {}", program(), options(client, id).await?));
         }
         let failed = execution["status"] != "completed" && execution["status"] != "awaiting_human";
         Ok(if failed { Outcome::Failed } else { Outcome::Done })
     }
+}
+
+/// What a question can be answered with: `yes|no`.
+async fn options(client: &Client, id: &str) -> anyhow::Result<String> {
+    let open = client.get(&format!("/api/executions/{}/approvals", segment(id))).await?;
+    let options = open["items"][0]["options"].as_array().cloned().unwrap_or_default();
+    Ok(options.iter().filter_map(|option| option["id"].as_str()).collect::<Vec<_>>().join("|"))
+}
+
+/// This program as it was called.
+fn program() -> String {
+    std::env::args().next().unwrap_or_else(|| "weir".to_owned())
+}
+
+fn components(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
+    let mut all = Vec::new();
+    for path in paths {
+        match path.is_dir() {
+            true => all.extend(files(path, |name| name.ends_with(".wasm"))?),
+            false => all.push(path.clone()),
+        }
+    }
+    Ok(all)
 }
 
 /// The files of a directory whose names are of a kind, in the order of their names.
@@ -165,14 +188,19 @@ fn read_input(path: &Path) -> anyhow::Result<Value> {
     }
 }
 
-fn where_next(running: &Running, globals: &Globals, out: Out) -> String {
-    let url = running.url();
+fn where_next(running: &Running, globals: &Globals, out: Out, path: &Path, saved: &Value) -> String {
+    let (url, weir) = (running.url(), program());
     let token = globals.data_dir().join(crate::server::auth::TOKEN_FILE).display().to_string();
     let title = out.ink(Ink::Strong, "where to go on");
+    let name = saved["name"].as_str().unwrap_or_default();
+    let definition = path.display();
     format!(
         "\n{title}\n  API       {url}/api/openapi.json\n  token     {token}\n\
-         \n  export WEIR_URL={url} WEIR_TOKEN=$(cat {token})\n  weir workflow list; weir executions list; weir approvals list\n\
-         \n  curl -H \"Authorization: Bearer $(cat {token})\" {url}/api/executions\n\
+         \n  export WEIR_URL={url} WEIR_TOKEN=$(cat {token})\n  {weir} executions list\n  {weir} approvals list\n  \
+         {weir} validate {definition}\n\
+         \n  curl -H \"Authorization: Bearer $WEIR_TOKEN\" $WEIR_URL/api/executions\n  \
+         curl -H \"Authorization: Bearer $WEIR_TOKEN\" -H 'content-type: application/json' \\\n       \
+         -d '{{\"input_data\": {{\"csv\": \"id,text\\n1,Thank you!\"}}}}' \"$WEIR_URL/api/workflows/{name}/execute?wait=10\"\n\
          \nserving on; Ctrl-C stops"
     )
 }

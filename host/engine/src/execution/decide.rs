@@ -14,7 +14,7 @@ use crate::{
     failure::{Failure, FailureCode},
     graph::{Human, Invocation, Jump, Kind, OnError, OnTimeout, Step, StepIx},
     id::{CallId, ScopeId, Timestamp},
-    json::Json,
+    json::{Json, kind_of},
     limits::Amounts,
     reference::{Missing, MissingReason, Reference, Template},
 };
@@ -400,17 +400,6 @@ fn loop_over(reference: &Reference, view: &ScopeView<'_>, most: u32) -> Result<W
 
 fn count(n: usize) -> u32 {
     u32::try_from(n).unwrap_or(u32::MAX)
-}
-
-fn kind_of(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "an array",
-        Value::Object(_) => "an object",
-    }
 }
 
 fn not_found(missing: &Missing) -> Failure {
