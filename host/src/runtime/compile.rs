@@ -25,6 +25,11 @@ const COMPLAINT_BYTES: u64 = 8 << 10;
 /// The child's exit status where the component cannot be compiled.
 const REFUSED: u8 = 2;
 
+/// The exit status of a Rust program that panicked.
+const PANICKED: i32 = 101;
+/// What a panic says where the machine gave no more: EAGAIN, ENOMEM, the allocator.
+const EXHAUSTED: [&str; 3] = ["os error 11", "os error 12", "memory allocation"];
+
 /// What compiling one component may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CompileLimits {
@@ -87,6 +92,8 @@ impl Compiler {
     async fn run(&self, input: &Path, output: &Path) -> Result<(), CompileError> {
         let mut command = Command::new(&self.executable);
         command.arg(SUBCOMMAND).arg(input).arg(output).env_clear();
+        // The allocator would take a gigabyte of the address space, which is limited, before it needs any of it.
+        command.env("MIMALLOC_ARENA_RESERVE", "32MiB");
         command.arg(self.limits.memory_bytes.to_string()).arg(self.limits.cpu_s.to_string());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn()?;
@@ -108,6 +115,11 @@ impl Compiler {
         match status.code() {
             Some(0) => Ok(()),
             Some(code) if code == i32::from(REFUSED) => Err(CompileError::Refused(complaint)),
+            // No thread could be started, or no memory was left, within the limits.
+            Some(PANICKED) if EXHAUSTED.iter().any(|sign| complaint.contains(sign)) => {
+                Err(CompileError::Limit(self.limits))
+            }
+            Some(PANICKED) => Err(CompileError::Refused(complaint)),
             Some(code) => Err(io::Error::other(format!("the compiler ended with {code}: {complaint}")).into()),
             None => Err(CompileError::Limit(self.limits)),
         }

@@ -117,27 +117,27 @@ async fn h3_a_large_beginning_is_refused() {
     ] {
         let error = refused(&Grown::from("echo").module(module, 1).bytes());
         assert_eq!(error.code(), "component_too_complex");
-        assert!(error.to_string().contains(named), "{error}");
+        assert!(error.to_string().contains(named), "{error:?}");
     }
     // Enough for an instance of the default size, and too much beside the plugin's own memory.
     let sandbox = Sandbox::new();
     let bytes = Grown::from("echo").module("(module (memory 1024))", 1).bytes();
     let error = refused_upload(&sandbox, bytes).await;
-    assert!(matches!(&error, UploadError::Describe(failure) if failure.code == FailureCode::MemoryLimit), "{error}");
+    assert!(matches!(&error, UploadError::Describe(failure) if failure.code == FailureCode::MemoryLimit), "{error:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn h4_instances_and_memories_are_counted_together() {
     let error = refused(&Grown::from("echo").module("(module)", 500).bytes());
-    assert!(error.to_string().contains("50") && error.to_string().contains("module instances"), "{error}");
+    assert!(error.to_string().contains("50") && error.to_string().contains("module instances"), "{error:?}");
     let error = refused(&Grown::from("echo").module("(module (memory 1))", 9).bytes());
-    assert!(error.to_string().contains("memories"), "{error}");
+    assert!(error.to_string().contains("memories"), "{error:?}");
 
     // Seven memories of 16 MiB each are below every limit of their own.
     let sandbox = Sandbox::new();
     let bytes = Grown::from("echo").module("(module (memory 256))", 7).bytes();
     let error = refused_upload(&sandbox, bytes).await;
-    assert!(matches!(&error, UploadError::Describe(failure) if failure.code == FailureCode::MemoryLimit), "{error}");
+    assert!(matches!(&error, UploadError::Describe(failure) if failure.code == FailureCode::MemoryLimit), "{error:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -158,8 +158,8 @@ async fn h16_what_is_not_our_world_is_refused_by_name() {
     ];
     for (text, expected) in cases {
         let error = refused(&wat::parse_str(&text).unwrap());
-        assert_eq!(error.code(), "wrong_interface", "{error}");
-        assert!(error.to_string().contains(expected), "{error}");
+        assert_eq!(error.code(), "wrong_interface", "{error:?}");
+        assert!(error.to_string().contains(expected), "{error:?}");
     }
     assert_eq!(refused(&wat::parse_str("(module)").unwrap()).code(), "core_module");
 }
@@ -196,8 +196,8 @@ async fn h16_an_import_of_another_type_is_refused() {
     import.extend(leb(index));
     let bytes = Grown::from("echo").section(7, &types).section(10, &import).bytes();
     let error = refused_upload(&sandbox, bytes).await;
-    assert_eq!(error.code(), "wrong_interface", "{error}");
-    assert!(error.to_string().contains("weir:plugin/log"), "{error}");
+    assert_eq!(error.code(), "wrong_interface", "{error:?}");
+    assert!(error.to_string().contains("weir:plugin/log"), "{error:?}");
     assert!(started.elapsed() < Duration::from_secs(20));
 }
 
@@ -294,7 +294,7 @@ async fn h18_nested_instances_are_counted_before_compiling() {
         let text = format!("(component {inner} (instance (instantiate $c{})))", levels - 1);
         let started = Instant::now();
         let error = refused(&wat::parse_str(&text).unwrap());
-        assert_eq!(error.code(), "component_too_complex", "{error}");
+        assert_eq!(error.code(), "component_too_complex", "{error:?}");
         assert!(started.elapsed() < Duration::from_secs(1));
     }
 }
@@ -303,10 +303,10 @@ async fn h18_nested_instances_are_counted_before_compiling() {
 async fn h18_counts_above_the_limits_are_refused_before_compiling() {
     let functions = "(func)".repeat(100_001);
     let error = refused(&Grown::from("echo").module(&format!("(module {functions})"), 0).bytes());
-    assert!(error.to_string().contains("functions"), "{error}");
+    assert!(error.to_string().contains("functions"), "{error:?}");
     let types: String = (0..200_001).map(|_| "(type (func))").collect();
     let error = refused(&Grown::from("echo").module(&format!("(module {types})"), 0).bytes());
-    assert!(error.to_string().contains("types"), "{error}");
+    assert!(error.to_string().contains("types"), "{error:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -329,7 +329,7 @@ async fn h18_a_compiler_that_runs_away_is_stopped() {
         match sandbox.runtime.validate_and_compile(bytes).await {
             Ok(_) => {}
             Err(error) => {
-                assert!(["compile_limit", "malformed_component"].contains(&error.code()), "{error}");
+                assert!(["compile_limit", "malformed_component"].contains(&error.code()), "{error:?}");
                 stopped += u32::from(error.code() == "compile_limit");
             }
         }
@@ -365,7 +365,7 @@ async fn h19_what_is_too_large_or_packed_is_named() {
     for (bytes, named) in cases {
         let error = refused(bytes);
         assert_eq!(error.code(), "not_webassembly");
-        assert!(error.to_string().contains(named), "{error}");
+        assert!(error.to_string().contains(named), "{error:?}");
     }
 }
 
