@@ -138,3 +138,60 @@ impl Checker {
 fn number(event: &Event, member: &str) -> Result<u64> {
     event.data[member].as_u64().with_context(|| format!("no number {member} in {}", event.data))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn log(events: &[(&str, Value)]) -> Vec<Event> {
+        let numbered = events.iter().zip(1..);
+        numbered.map(|((kind, data), seq)| Event { seq, kind: (*kind).to_owned(), data: data.clone() }).collect()
+    }
+
+    fn around(middle: &[(&str, Value)]) -> Vec<Event> {
+        let mut events = vec![("execution_started", json!({}))];
+        events.push(("step_started", json!({ "scope": 0, "step": "a", "visit": 1, "path": "a" })));
+        events.extend(middle.iter().cloned());
+        events.push(("execution_completed", json!({})));
+        log(&events)
+    }
+
+    #[test]
+    fn a_legal_log_is_counted() {
+        let done = ("step_completed", json!({ "call": 2 }));
+        let told = check(&around(&[
+            ("call_interrupted", json!({ "call": 2, "attempt": 1 })),
+            ("retry_scheduled", json!({ "call": 2, "attempt": 2 })),
+            ("attempt_started", json!({ "call": 2, "attempt": 2 })),
+            done,
+        ]));
+        let told = told.unwrap();
+        assert_eq!((told.completed, told.interrupted, told.decided), (1, 1, 0));
+    }
+
+    #[test]
+    fn what_the_promise_forbids_is_noticed() {
+        let done = ("step_completed", json!({ "call": 2 }));
+        let again = ("step_started", json!({ "scope": 0, "step": "a", "visit": 1, "path": "a" }));
+        let decided = ("decided", json!({ "call": 2 }));
+        let forbidden = [
+            vec![done.clone(), done.clone()],
+            vec![done.clone(), again],
+            vec![done.clone(), ("call_interrupted", json!({ "call": 2, "attempt": 1 }))],
+            vec![("call_interrupted", json!({ "call": 2, "attempt": 2 }))],
+            vec![("attempt_started", json!({ "call": 2, "attempt": 1 }))],
+            vec![decided.clone(), decided],
+            vec![("step_completed", json!({ "call": 7 }))],
+            vec![("execution_completed", json!({}))],
+        ];
+        for middle in forbidden {
+            assert!(check(&around(&middle)).is_err(), "{middle:?}");
+        }
+        let mut gap = around(&[done]);
+        gap.remove(1);
+        assert!(check(&gap).is_err());
+        assert!(check(&[]).is_err());
+    }
+}

@@ -7,5 +7,6 @@ mod crash;
 mod durable;
 mod load;
 mod sample;
+mod saves;
 mod stop;
 mod workflows;
