@@ -5,18 +5,18 @@
 
 mod answer;
 mod catalog;
+mod delivery;
+mod finished;
 mod flight;
+mod live;
 mod perform;
 mod task;
 mod timers;
 mod workflows;
 
 use std::{
-    collections::{HashMap, hash_map::Entry},
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -26,7 +26,7 @@ use uuid::Uuid;
 use weir_engine::{
     event::{Record, Started},
     execution::{Execution, Status},
-    id::{CallId, Seq, Timestamp},
+    id::Timestamp,
     json::Json,
     limits::Limits,
 };
@@ -34,24 +34,19 @@ use weir_engine::{
 pub use self::{
     answer::{Answer, Answered, DecideError, RAISE, STOP},
     catalog::HostCatalog,
+    finished::Finished,
     workflows::{Checked, CompileError, Compiled, check},
 };
 use self::{
+    live::Live,
     task::{News, Task},
     timers::Timers,
     workflows::Workflows,
 };
 use crate::{
     runtime::Runtime,
-    store::{self, Append, ExecutionRow, StepOutput, Store, StoreError, StoredExecution, WorkflowVersion},
+    store::{self, Append, Store, StoreError, WorkflowVersion},
 };
-
-/// Events that a slow listener may be behind before it has to read the log instead.
-const LIVE_QUEUE: usize = 256;
-/// News that may wait for one execution.
-const NEWS_QUEUE: usize = 256;
-/// How often news is delivered again to an execution that left memory just then.
-const DELIVERIES_MAX: usize = 16;
 
 /// What the host lets any execution have, whatever its author and its caller say.
 #[derive(Debug, Clone)]
@@ -93,17 +88,13 @@ pub struct Driver {
     inner: Arc<Inner>,
 }
 
-/// Where the committed events of one execution go.
-type Listeners = broadcast::Sender<Arc<Vec<Record>>>;
-
 pub(crate) struct Inner {
     pub(crate) store: Store,
     pub(crate) runtime: Arc<Runtime>,
     pub(crate) config: DriverConfig,
     workflows: Workflows,
     tasks: Mutex<HashMap<Arc<str>, mpsc::Sender<News>>>,
-    listeners: Mutex<HashMap<Arc<str>, Listeners>>,
-    listening: AtomicUsize,
+    live: Live,
     timers: Timers,
     room: Arc<Semaphore>,
     stopping: watch::Sender<bool>,
@@ -131,15 +122,6 @@ pub struct StartAnswer {
     pub execution_id: Arc<str>,
     /// How it ended, where that was waited for and came in time.
     pub finished: Option<Box<Finished>>,
-}
-
-/// An execution that ended, with everything that is asked of it first.
-#[derive(Debug, Clone)]
-pub struct Finished {
-    /// The execution.
-    pub execution: StoredExecution,
-    /// The outputs of its root steps.
-    pub step_outputs: Vec<StepOutput>,
 }
 
 /// Why an execution was not started.
@@ -193,8 +175,7 @@ impl Driver {
             runtime,
             workflows: Workflows::default(),
             tasks: Mutex::default(),
-            listeners: Mutex::default(),
-            listening: AtomicUsize::new(0),
+            live: Live::default(),
             timers: Timers::default(),
             room: Arc::new(Semaphore::new(config.executions_max)),
             stopping: watch::Sender::new(false),
@@ -263,22 +244,7 @@ impl Driver {
     /// Committed events of an execution from here on. Read the log afterwards, and drop what comes twice.
     #[must_use]
     pub fn subscribe(&self, id: &str) -> broadcast::Receiver<Arc<Vec<Record>>> {
-        let mut listeners = lock(&self.inner.listeners);
-        self.inner.listening.fetch_add(1, Ordering::Relaxed);
-        listeners.retain(|_, sender| {
-            let heard = sender.receiver_count() > 0;
-            if !heard {
-                self.inner.listening.fetch_sub(1, Ordering::Relaxed);
-            }
-            heard
-        });
-        if let Some(sender) = listeners.get(id) {
-            self.inner.listening.fetch_sub(1, Ordering::Relaxed);
-            return sender.subscribe();
-        }
-        let (sender, receiver) = broadcast::channel(LIVE_QUEUE);
-        listeners.insert(id.into(), sender);
-        receiver
+        self.inner.live.subscribe(id)
     }
 
     /// Takes up every execution that had something to run, and sets the timers of the others. Their logs are not
@@ -363,84 +329,6 @@ impl Driver {
     pub fn plugins_changed(&self) {
         self.inner.workflows.plugins_changed();
     }
-
-    /// Hands news to an execution's task, which is loaded if it is not in memory, and waits for its reply.
-    async fn deliver<T>(&self, id: &str, news: impl Fn(oneshot::Sender<T>) -> News) -> Result<T, SignalError> {
-        for _ in 0..DELIVERIES_MAX {
-            let (reply, on_reply) = oneshot::channel();
-            let task = match self.inner.task(id) {
-                Some(task) => task,
-                None => self.load(id).await?,
-            };
-            if task.send(news(reply)).await.is_ok()
-                && let Ok(answer) = on_reply.await
-            {
-                return Ok(answer);
-            }
-            // The task left memory, or dropped its state after a failed append: load it again.
-            tokio::task::yield_now().await;
-        }
-        Err(SignalError::Load { execution_id: id.to_owned(), reason: "it left memory again and again".to_owned() })
-    }
-
-    async fn load(&self, id: &str) -> Result<mpsc::Sender<News>, SignalError> {
-        let inner = &self.inner;
-        let room = inner.room.clone().acquire_owned().await.map_err(|_| SignalError::Stopping)?;
-        if *inner.stopping.borrow() {
-            return Err(SignalError::Stopping);
-        }
-        let (sender, receiver) = mpsc::channel(NEWS_QUEUE);
-        // Taken before the log is read: of two that read it at once, the second would go on from a state of before.
-        let place = match Place::take(inner, id, &sender) {
-            Ok(place) => place,
-            Err(other) => return Ok(other),
-        };
-        let Some((id, execution)) = inner.replay(id).await? else {
-            return Err(SignalError::NotFound(id.to_owned()));
-        };
-        if execution.has_ended() {
-            return Err(SignalError::Ended(execution.status()));
-        }
-        let mut task = Task::new(inner.clone(), id, execution, room);
-        task.resume(sender.clone(), receiver);
-        place.keep();
-        tokio::spawn(task.run());
-        Ok(sender)
-    }
-}
-
-/// The place of an execution's task among all, held while its log is read. News may already be sent there; if there is
-/// no task in the end, its senders notice and try again.
-struct Place<'a> {
-    inner: &'a Inner,
-    id: Option<Arc<str>>,
-}
-
-impl<'a> Place<'a> {
-    /// Takes the place of execution `id`; where it is taken, gives the way to who has it.
-    fn take(inner: &'a Inner, id: &str, sender: &mpsc::Sender<News>) -> Result<Self, mpsc::Sender<News>> {
-        match lock(&inner.tasks).entry(id.into()) {
-            Entry::Occupied(other) => Err(other.get().clone()),
-            Entry::Vacant(place) => {
-                let id = place.key().clone();
-                place.insert(sender.clone());
-                Ok(Self { inner, id: Some(id) })
-            }
-        }
-    }
-
-    /// The task has it now, and gives it up itself.
-    fn keep(mut self) {
-        self.id = None;
-    }
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        if let Some(id) = self.id.take() {
-            lock(&self.inner.tasks).remove(&id);
-        }
-    }
 }
 
 /// What recovery found.
@@ -469,67 +357,12 @@ impl Inner {
         }
     }
 
-    fn task(&self, id: &str) -> Option<mpsc::Sender<News>> {
-        lock(&self.tasks).get(id).cloned()
-    }
-
-    /// The state that an execution's log leads to; `None` if there is no log.
-    async fn replay(&self, id: &str) -> Result<Option<(Arc<str>, Execution)>, SignalError> {
-        let cannot = |reason: String| SignalError::Load { execution_id: id.to_owned(), reason };
-        let records = self.store.load(id).await?;
-        let Some(weir_engine::event::Event::ExecutionStarted(started)) = records.first().map(|r| &r.event) else {
-            return Ok(None);
-        };
-        let started = started.clone();
-        let graph = self.workflows.graph_for(&self.store, &started).await.map_err(|e| cannot(e.to_string()))?;
-        let execution = Execution::replay(graph, records).map_err(|e| cannot(e.to_string()))?;
-        Ok(Some((started.execution_id.clone(), execution)))
-    }
-
-    /// Shows committed events to whoever listens.
-    fn publish(&self, id: &Arc<str>, records: &Arc<Vec<Record>>) {
-        if self.listening.load(Ordering::Relaxed) == 0 {
-            return;
-        }
-        if let Some(sender) = lock(&self.listeners).get(id) {
-            // Nobody may be left to listen; that is no fault.
-            let _ = sender.send(records.clone());
-        }
-    }
-
     async fn append(&self, append: Append) -> Result<(), StoreError> {
         self.store.append(append).await
     }
 }
 
-/// What a human step or a pause of an execution is known by, in approvals and answers.
-pub type ApprovalId = CallId;
-
 /// Locks, whatever a panicking holder left: the maps behind these locks are whole between any two statements.
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The row of an execution as its task knows it, so that a waiting caller needs no query.
-fn row_of(execution: &Execution, started_at: Timestamp, now: Timestamp) -> ExecutionRow {
-    let (started, summary) = (execution.started(), execution.summary());
-    let last_seq: Seq = execution.seq();
-    let trigger = started.trigger.value().get("type").and_then(|t| t.as_str()).unwrap_or("manual").to_owned();
-    ExecutionRow {
-        id: started.execution_id.clone(),
-        workflow_id: started.workflow_id.clone(),
-        workflow_name: started.workflow_name.clone(),
-        workflow_version: started.workflow_version,
-        status: summary.status,
-        trigger_source: trigger,
-        current_step_id: summary.current_step,
-        usage: summary.usage,
-        started_at,
-        completed_at: summary.status.is_final().then_some(now),
-        failure: summary.failure,
-        paused: summary.paused,
-        wake_at: summary.wake_at,
-        idle: summary.idle,
-        last_seq,
-    }
 }

@@ -22,16 +22,18 @@ use weir_engine::{
 };
 
 use super::{
-    Finished, Inner, NEWS_QUEUE,
+    Finished, Inner,
     answer::{self, Answer, Answered, DecideError},
     flight::{Flight, Landed},
-    lock, perform, row_of, timers,
+    lock, perform, timers,
 };
-use crate::store::{self, Append, StepOutput, StoreError, StoredExecution};
+use crate::store::{self, Append, StoreError};
 
 /// Events that may wait in memory before they are appended though more could be decided, and their bytes.
 const PENDING_MAX: usize = 512;
 const PENDING_BYTES_MAX: usize = 4 << 20;
+/// News that may wait for one execution.
+pub(super) const NEWS_QUEUE: usize = 256;
 /// An execution that waits for less than this stays in memory.
 const SHORT_WAIT: Duration = Duration::from_millis(500);
 
@@ -322,7 +324,7 @@ impl Task {
         result?;
         self.stored = records.last().map_or(self.stored, |record| record.seq);
         let stored = self.stored;
-        self.inner.publish(&self.id, &records);
+        self.inner.live.publish(&self.id, &records);
         let (due, rest) = std::mem::take(&mut self.replies).into_iter().partition(|reply| reply.seq <= stored);
         self.replies = rest;
         let due: Vec<Reply> = due;
@@ -334,25 +336,9 @@ impl Task {
             && let Some(ended) = self.ended.take()
         {
             let ended_at = records.last().map_or_else(store::now, |record| record.at);
-            let _ = ended.send(Box::new(self.finished(ended_at)));
+            let _ = ended.send(Box::new(Finished::of(&self.execution, self.started_at, ended_at)));
         }
         Ok(())
-    }
-
-    fn finished(&self, now: Timestamp) -> Finished {
-        let started = self.execution.started();
-        let outputs = self.execution.step_outputs();
-        Finished {
-            execution: StoredExecution {
-                row: row_of(&self.execution, self.started_at, now),
-                trigger: started.trigger.clone(),
-                input: started.input.clone(),
-                output: self.execution.summary().output,
-            },
-            step_outputs: outputs
-                .map(|(id, output)| StepOutput { step_id: id.clone(), output: output.clone() })
-                .collect(),
-        }
     }
 
     /// Whether the task has nothing left to do: the end, a stop of the host, or a long wait.
