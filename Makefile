@@ -39,9 +39,10 @@ plugins: setup
 guests: setup
 	$(WASM) -p weir-guests --examples
 
-## The compiler's target for components.
+## The compiler's target for components, and its tools.
 setup:
 	@rustup target list --installed | grep -q '^wasm32-wasip2$$' || rustup target add wasm32-wasip2
+	@cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1 || rustup component add rustfmt clippy
 
 fmt:
 	cargo fmt --all
