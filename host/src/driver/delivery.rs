@@ -26,7 +26,10 @@ impl Driver {
                 Some(task) => task,
                 None => self.load(id).await?,
             };
-            if task.send(news(reply)).await.is_ok()
+            let sent = task.send(news(reply)).await;
+            // News that was sent while the task closed its queue is dropped with the last sender, and its reply with it.
+            drop(task);
+            if sent.is_ok()
                 && let Ok(answer) = on_reply.await
             {
                 return Ok(answer);
