@@ -37,7 +37,7 @@ pub(super) async fn writer(path: &Path) -> Result<SqliteConnection, StoreError> 
         .pragma("wal_autocheckpoint", "4000")
         .pragma("journal_size_limit", "67108864")
         // Kibibytes. The pages that are written lie at the right edges of the trees, so more would not help.
-        .pragma("cache_size", "-16384");
+        .pragma("cache_size", "-8192");
     let mut connection = options.connect().await.map_err(|e| database("open the database", e))?;
     check_version(&mut connection).await?;
     check_synchronous(&mut connection).await?;
