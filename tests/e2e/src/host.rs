@@ -175,9 +175,16 @@ impl Host {
         timeout(PATIENCE, self.child.wait()).await.context("the host does not stop")?.context("waiting for the host")
     }
 
+    /// The process's id.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub fn process(&self) -> Result<u32> {
+        self.child.id().context("the host has ended by itself")
+    }
+
     fn signal(&self, signal: Signal) -> Result<()> {
-        let id = self.child.id().context("the host has ended by itself")?;
-        send_signal(id, signal)
+        send_signal(self.process()?, signal)
     }
 }
 
