@@ -222,9 +222,35 @@ pub struct Target {
     /// Whether it is an agent.
     #[serde(default)]
     pub agent: bool,
+    /// The time, fuel and memory that one call wants where nobody says otherwise; guardrails can only lower it.
+    #[serde(default, skip_serializing_if = "Wants::is_nothing")]
+    pub wants: Wants,
     /// The tools that an agent may call, by the name it uses.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tools: BTreeMap<String, Target>,
+}
+
+/// What one call of a plugin wants to use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Wants {
+    /// Wall time, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeout_ms: Option<u64>,
+    /// Fuel.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fuel: Option<u64>,
+    /// Memory, in bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<u64>,
+}
+
+impl Wants {
+    /// Whether the host's defaults will do.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 impl Graph {

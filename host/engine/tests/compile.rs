@@ -21,6 +21,7 @@ fn target(name: &str, agent: bool) -> Target {
         digest: "00".into(),
         name: name.into(),
         agent,
+        wants: weir_engine::graph::Wants::default(),
         tools: BTreeMap::new(),
     }
 }

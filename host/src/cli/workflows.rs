@@ -176,7 +176,8 @@ impl Catalog for Trusting {
         let (plugin, name) = name.split_once('.').unwrap_or(("any", name));
         let name = name.to_owned();
         let (version, digest, tools) = (String::new(), String::new(), BTreeMap::new());
-        Found::One(Target { plugin: plugin.to_owned(), version, digest, name, agent, tools })
+        let wants = weir_engine::graph::Wants::default();
+        Found::One(Target { plugin: plugin.to_owned(), version, digest, name, agent, wants, tools })
     }
 
     fn check_arguments(&self, _target: &Target, _arguments: &Value) -> Vec<ArgumentProblem> {

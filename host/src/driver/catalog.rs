@@ -9,7 +9,7 @@ use std::{
 use serde_json::Value;
 use weir_engine::{
     compile::{ArgumentProblem, Catalog, Found},
-    graph::Target,
+    graph::{Target, Wants},
     json::Json,
 };
 
@@ -89,6 +89,7 @@ impl HostCatalog {
             digest: row.digest.to_string(),
             name: name.to_owned(),
             agent,
+            wants: wanted(entry(row, name, agent)),
             tools: tools.collect(),
         }
     }
@@ -157,6 +158,13 @@ impl Catalog for Pinned<'_> {
     }
 }
 
+/// What a descriptor's entry wants for one call; it was checked at upload.
+fn wanted(entry: Option<&Value>) -> Wants {
+    let limits = entry.and_then(|entry| entry.get("limits"));
+    let wanted = |name: &str| limits.and_then(|limits| limits.get(name)?.as_u64());
+    Wants { timeout_ms: wanted("timeout_ms"), fuel: wanted("fuel"), memory_bytes: wanted("memory_bytes") }
+}
+
 fn kind(agent: bool) -> &'static str {
     if agent { "agents" } else { "tools" }
 }
@@ -206,7 +214,7 @@ mod tests {
             version: version.into(),
             digest: format!("{name}-{version}").into(),
             descriptor: Json::from_value(
-                json!({ "tools": tools, "agents": [{ "name": "helper", "tools": ["text.count"] }] }),
+                json!({ "tools": tools, "agents": [{ "name": "helper", "limits": { "fuel": 7 }, "tools": ["text.count"] }] }),
             ),
             size_bytes: 1,
             imports: Vec::new(),
@@ -257,6 +265,7 @@ mod tests {
     fn an_agent_is_pinned_to_the_tools_that_it_asks_for() {
         let agent = one(catalog().find("words.helper", true));
         assert_eq!(agent.tools["text.count"].version, "0.10.0");
+        assert_eq!(agent.wants, Wants { fuel: Some(7), ..Wants::default() });
     }
 
     #[test]

@@ -41,8 +41,8 @@ pub(super) fn call(
         execution_id: started.execution_id.clone(),
         path: asked.path.clone(),
         timeout,
-        fuel: asked.fuel,
-        memory_bytes: asked.memory_bytes,
+        fuel: at_most(asked.target.wants.fuel, asked.fuel),
+        memory_bytes: at_most(asked.target.wants.memory_bytes, asked.memory_bytes),
     };
     let host: Arc<dyn CallHost> = if asked.target.agent {
         let deadline = store::now().plus_ms(u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX));
@@ -57,10 +57,20 @@ pub(super) fn call(
     })
 }
 
-/// The wall time of a call: the step's own limit or the host's, and never past a deadline around it.
+/// What a plugin wants, at most what the guardrails allow; what neither names is the runtime's default.
+fn at_most(wanted: Option<u64>, allowed: Option<u64>) -> Option<u64> {
+    match (wanted, allowed) {
+        (Some(wanted), Some(allowed)) => Some(wanted.min(allowed)),
+        (wanted, allowed) => wanted.or(allowed),
+    }
+}
+
+/// The wall time of a call: the step's own limit, what the plugin wants, or the host's default; never past a deadline
+/// around it.
 fn timeout(inner: &Inner, asked: &Asked) -> Duration {
     let config = &inner.config;
-    let own = asked.timeout_ms.map_or(config.call_timeout, Duration::from_millis).min(config.call_timeout_max);
+    let named = asked.timeout_ms.or(asked.target.wants.timeout_ms);
+    let own = named.map_or(config.call_timeout, Duration::from_millis).min(config.call_timeout_max);
     asked.deadline.map_or(own, |deadline| own.min(until(deadline, store::now())))
 }
 
@@ -82,6 +92,9 @@ struct AgentHost {
     inner: Arc<Inner>,
     tools: Arc<Vec<(String, Arc<Target>)>>,
     template: PluginCall,
+    /// What the guardrails around the step allow one call.
+    fuel: Option<u64>,
+    memory_bytes: Option<u64>,
     call: CallId,
     calls_made: std::sync::atomic::AtomicU32,
     news: mpsc::Sender<News>,
@@ -103,7 +116,8 @@ impl AgentHost {
             listed.filter_map(Value::as_str).filter_map(|name| Some((name.to_owned(), targets.get(name)?.clone())));
         let tools = Arc::new(own.chain(listed.filter(|(_, target)| !target.agent)).collect());
         let calls_made = std::sync::atomic::AtomicU32::new(0);
-        Self { inner, tools, template, call: asked.call, calls_made, news, deadline }
+        let (fuel, memory_bytes) = (asked.fuel, asked.memory_bytes);
+        Self { inner, tools, template, fuel, memory_bytes, call: asked.call, calls_made, news, deadline }
     }
 
     /// A tool by the name that the agent uses: as it was asked for, or without the plugin's name where that is clear.
@@ -121,6 +135,7 @@ impl CallHost for AgentHost {
             return Box::pin(async move { Err(denied(&tool)) });
         };
         let n = self.calls_made.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
+        let wants = &target.wants;
         let call = PluginCall {
             digest: target.digest.clone(),
             name: target.name.clone(),
@@ -128,7 +143,12 @@ impl CallHost for AgentHost {
             config: Json::from_value(json!({})),
             input,
             idempotency_key: format!("{}/{n}", self.template.idempotency_key),
-            timeout: self.inner.config.call_timeout.min(until(self.deadline, store::now())),
+            timeout: wants
+                .timeout_ms
+                .map_or(self.inner.config.call_timeout, Duration::from_millis)
+                .min(until(self.deadline, store::now())),
+            fuel: at_most(wants.fuel, self.fuel),
+            memory_bytes: at_most(wants.memory_bytes, self.memory_bytes),
             ..self.template.clone()
         };
         let (inner, news, of) = (self.inner.clone(), self.news.clone(), self.call);
@@ -165,4 +185,18 @@ async fn admit(news: &mpsc::Sender<News>, call: CallId, n: u32) -> Result<(), Fa
 fn denied(tool: &str) -> Failure {
     let message = format!("tool {tool:?} is not among those that this agent may call; list it in agent_config.tools");
     Failure::new(FailureCode::Denied, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plugin_gets_what_it_wants_within_what_is_allowed() {
+        assert_eq!(at_most(Some(5), Some(3)), Some(3));
+        assert_eq!(at_most(Some(2), Some(3)), Some(2));
+        assert_eq!(at_most(None, Some(3)), Some(3));
+        assert_eq!(at_most(Some(5), None), Some(5));
+        assert_eq!(at_most(None, None), None);
+    }
 }

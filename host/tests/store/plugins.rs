@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 use weir_engine::{
     event::{Event, Started},
     execution::Status,
-    graph::Target,
+    graph::{Target, Wants},
     json::Json,
 };
 use weir_host::store::{NewPlugin, Store, StoreError, StoreOptions};
@@ -70,8 +70,15 @@ async fn a_plugin_is_deleted_when_nothing_unfinished_uses_it() {
     let plugin = store.install_plugin(new("text", "0.1.0", b"one")).await.unwrap().plugin;
     let (digest, name) = (plugin.digest.to_string(), "detect".to_owned());
     let (own, version) = ("text".to_owned(), "0.1.0".to_owned());
-    let target =
-        Target { plugin: own, version, digest, name, agent: false, tools: std::collections::BTreeMap::default() };
+    let target = Target {
+        plugin: own,
+        version,
+        digest,
+        name,
+        agent: false,
+        wants: Wants::default(),
+        tools: std::collections::BTreeMap::default(),
+    };
     let id = id();
     let Event::ExecutionStarted(pinned) = started(&id, "w") else { unreachable!() };
     let pinned =

@@ -29,6 +29,7 @@ impl Catalog for Everything {
             digest: "d".repeat(64),
             name: name.to_owned(),
             agent,
+            wants: weir_engine::graph::Wants::default(),
             tools: BTreeMap::new(),
         })
     }

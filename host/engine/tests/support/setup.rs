@@ -27,6 +27,7 @@ impl Catalog for Everything {
             digest: "d".repeat(64),
             name: tool.to_owned(),
             agent,
+            wants: weir_engine::graph::Wants::default(),
             tools: BTreeMap::new(),
         })
     }
