@@ -1,12 +1,17 @@
 //! The command line, as a new user meets it.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, process::Stdio};
 
 use anyhow::{Context as _, Result, ensure};
+use rustix::process::Signal;
 use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncBufReadExt as _, BufReader},
+    process::Command,
+};
 use weir_e2e::{
     Data, Host,
-    host::{Ran, weir},
+    host::{Ran, send_signal, weir},
     program,
 };
 
@@ -234,29 +239,49 @@ async fn a_host_that_is_down_or_strange_is_explained() -> Result<()> {
     Ok(())
 }
 
+/// What the demo tells whoever watches it.
+fn told_all(told: &str, more: &[&str]) -> Result<()> {
+    ensure!(told.starts_with("listening on http://127.0.0.1:"), "another first line: {told}");
+    let plugins = ["text 0.1.0", "data 0.1.0", "triage 0.1.0"];
+    let steps = ["customer_messages", "invoice_check", "each[11].rate", "asks:", "escalate (by admin)", "completed"];
+    for word in plugins.iter().chain(&steps).chain(&["Customer messages:"]).chain(more) {
+        ensure!(told.contains(word), "{word} is not told: {told}");
+    }
+    ensure!(!told.contains('\u{1b}'), "colours where no terminal is: {told}");
+    Ok(())
+}
+
+/// Runs the program until it tells `word`, interrupts it as Ctrl-C does, and gives what it told.
+async fn until_interrupted(arguments: &[&str], word: &str) -> Result<String> {
+    let mut command = Command::new(program::weir()?);
+    command.args(arguments).env_remove("WEIR_URL").env_remove("WEIR_TOKEN").stdout(Stdio::piped()).kill_on_drop(true);
+    let mut child = command.spawn().context("starting the program")?;
+    let mut lines = BufReader::new(child.stdout.take().context("taking its output")?).lines();
+    let mut told = String::new();
+    while let Some(line) = lines.next_line().await? {
+        told += &line;
+        told.push('\n');
+        if line.contains(word) {
+            send_signal(child.id().context("it has ended by itself")?, Signal::INT)?;
+        }
+    }
+    let status = child.wait().await?;
+    ensure!(status.success(), "it ended with {status} after: {told}");
+    Ok(told)
+}
+
 #[tokio::test]
 async fn the_demo_goes_from_nothing_to_a_digest() -> Result<()> {
     let data = Data::new()?;
     let (plugins, workflows, directory) = (text(&program::plugins()?), text(&program::workflows()), text(&data.path()));
-    let arguments = [
-        &["demo", "--data", &directory, "--plugins", &plugins, "--workflows", &workflows][..],
-        &["--listen", "127.0.0.1:0", "--once", "--approve", "escalate"],
-    ]
-    .concat();
-    // The second time goes on with the same data.
-    for time in 1..=2 {
-        let ran = alone(&arguments).await.with_context(|| format!("running the demo the time {time}"))?;
-        let told = ran.exits(0)?;
-        ensure!(told.starts_with("listening on http://127.0.0.1:"), "another first line: {told}");
-        for word in ["text 0.1.0", "data 0.1.0", "triage 0.1.0", "customer_messages", "invoice_check", "each[11].rate"]
-        {
-            ensure!(told.contains(word), "{word} is not told: {told}");
-        }
-        for word in ["asks:", "escalate (by admin)", "completed", "Customer messages:", "where to go on", "curl -H"] {
-            ensure!(told.contains(word), "{word} is not told: {told}");
-        }
-        ensure!(!told.contains('\u{1b}'), "colours where no terminal is: {told}");
-    }
+    let mut arguments = vec!["demo", "--data", &directory, "--plugins", &plugins, "--workflows", &workflows];
+    arguments.extend(["--listen", "127.0.0.1:0", "--approve", "escalate", "--once"]);
+    let ran = alone(&arguments).await.context("running the demo once")?;
+    told_all(ran.exits(0)?, &[])?;
+    // The second time goes on with the same data, and serves until it is told to stop.
+    arguments.pop();
+    let told = until_interrupted(&arguments, "serving on").await.context("running the demo again")?;
+    told_all(&told, &["where to go on", "curl -H", "approvals list"])?;
     let host = data.start().await?;
     ensure!(host.api.all("/api/executions?status=completed").await?.len() == 2, "an execution is lost");
     Ok(())

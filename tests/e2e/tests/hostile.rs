@@ -58,7 +58,7 @@ async fn hostile_plugins_hurt_neither_the_host_nor_their_neighbours() -> Result<
     }
 
     let (after, peak) = (memory_kib(host.process()?, "VmRSS")?, memory_kib(host.process()?, "VmHWM")?);
-    println!("resident before {before} KiB, after {after} KiB, at the peak {peak} KiB");
+    eprintln!("resident before {before} KiB, after {after} KiB, at the peak {peak} KiB");
     ensure!(after <= before + LEFT_KIB_MAX, "{} KiB were not given back", after - before);
     ensure!(peak <= before + PEAK_KIB_MAX, "the peak was {} KiB above", peak - before);
     ensure!(host.stop().await?.success(), "the host did not stop in order");
