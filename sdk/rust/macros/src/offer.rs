@@ -5,7 +5,7 @@ use crate::options::Options;
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{Attribute, Expr, ExprLit, FnArg, Ident, ItemFn, Lit, Meta, ReturnType, Type};
+use syn::{Attribute, Expr, ExprLit, FnArg, Ident, ItemFn, Lit, Meta, ReturnType, Safety, Type};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -89,10 +89,14 @@ fn offer(kind: Kind, options: &Options, function: &ItemFn) -> syn::Result<TokenS
 /// Refuses what cannot be called from outside.
 fn check_plain(kind: Kind, function: &ItemFn) -> syn::Result<()> {
     let signature = &function.sig;
+    let unsafe_token = match signature.safety {
+        Safety::Unsafe(token) => Some(token),
+        Safety::Safe(_) | Safety::Default => None,
+    };
     let wrong = signature
         .asyncness
         .map(|token| (token.span(), "async"))
-        .or(signature.unsafety.map(|token| (token.span(), "unsafe")))
+        .or(unsafe_token.map(|token| (token.span(), "unsafe")))
         .or((!signature.generics.params.is_empty()).then(|| (signature.generics.span(), "generic")));
     match wrong {
         Some((span, word)) => Err(syn::Error::new(span, format!("a {} cannot be {word}", kind.word()))),
