@@ -34,7 +34,7 @@ pub struct Descriptor {
     pub tools: Vec<Offer>,
     /// Its agents.
     pub agents: Vec<Offer>,
-    /// The powers it asks for; empty for now.
+    /// The powers it asks for; this version of the interface has none to give.
     pub asks: Value,
 }
 
