@@ -7,6 +7,7 @@ pub mod client;
 pub mod config;
 pub mod driver;
 mod host;
+pub mod identity;
 pub mod runtime;
 pub mod schema;
 pub mod server;
