@@ -377,9 +377,13 @@ fn a7_sizes_are_limited() {
         let inner = |inner: Value, n: usize| json!({"id": format!("l{n}"), "type": "loop", "loop_config": {"items_path": "$.input", "item_variable": "i", "steps": [inner]}});
         workflow(json!([(0..depth).fold(echo("end", ""), inner)]))
     };
-    expect(&deep(31), &[]);
-    assert_eq!(problems(&deep(32)).len(), 1);
-    assert!(problems(&deep(40))[0].starts_with("too_many /steps/0/loop_config"));
+    expect(&deep(32), &[]);
+    for too_deep in [33, 38] {
+        let found = problems(&deep(too_deep));
+        assert_eq!(found.len(), 1, "{found:?}");
+        let field = format!("/steps/0{}", "/loop_config/steps/0".repeat(32));
+        assert_eq!(found[0], format!("too_deep {field}/loop_config/steps"));
+    }
     let odd: serde_json::Map<String, Value> = (0..5_000).map(|n| (format!("x{n}"), json!(1))).collect();
     let mut odd = Value::Object(odd);
     odd["name"] = json!("a");

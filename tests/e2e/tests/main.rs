@@ -7,6 +7,7 @@ mod crash;
 mod durable;
 mod hostile;
 mod load;
+mod nesting;
 mod sample;
 mod saves;
 mod stop;
