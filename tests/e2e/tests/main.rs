@@ -5,7 +5,6 @@ mod bad_input;
 mod cli;
 mod crash;
 mod durable;
-mod hostile;
 mod load;
 mod nesting;
 mod sample;
