@@ -309,6 +309,14 @@ async fn h18_counts_above_the_limits_are_refused_before_compiling() {
     assert!(error.to_string().contains("types"), "{error:?}");
 }
 
+#[test]
+fn h18_a_compiler_may_use_what_is_promised() {
+    let CompileLimits { memory_bytes, cpu_s, wall } = CompileLimits::default();
+    assert_eq!((memory_bytes, cpu_s), (2 << 30, 30));
+    // Builds for debugging compile plugins slowly, and get more time for it.
+    assert_eq!(wall.as_secs(), if cfg!(debug_assertions) { 180 } else { 60 });
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn h18_a_compiler_that_runs_away_is_stopped() {
     let ifs = "local.get 0 if ".repeat(80_000) + &"end ".repeat(80_000);
