@@ -1,5 +1,7 @@
 //! Request bodies: read within limits of size and time, refused before they are buffered where their head tells enough.
 
+mod yaml;
+
 use std::time::Duration;
 
 use axum::{
@@ -16,10 +18,8 @@ use weir_engine::{
     json::{self, Json},
 };
 
+pub use self::yaml::from_yaml;
 use super::error::{ApiError, Code, FieldProblem};
-pub use yaml::from_yaml;
-
-mod yaml;
 
 /// The most bytes of a JSON or YAML body.
 pub const JSON_BYTES_MAX: usize = 1024 * 1024;

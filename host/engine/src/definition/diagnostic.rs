@@ -31,7 +31,7 @@ pub enum DiagnosticCode {
     DuplicateField,
     /// More of something than allowed.
     TooMany,
-    /// Steps nested deeper than allowed.
+    /// Steps or conditions nested deeper than allowed.
     TooDeep,
     /// A list that must hold something is empty.
     Empty,
