@@ -45,7 +45,7 @@ use self::{
 };
 use crate::{
     runtime::Runtime,
-    store::{self, Append, Store, StoreError, WorkflowVersion},
+    store::{self, Append, Companion, Store, StoreError, WorkflowVersion},
 };
 
 /// What the host lets any execution have, whatever its author and its caller say.
@@ -111,8 +111,31 @@ pub struct StartExecution {
     pub limits: Limits,
     /// What started it: an object with at least `type`.
     pub trigger: Json,
+    /// What is written with its start, or not at all; made with the execution's id.
+    pub companions: Companions,
     /// How long to wait for the end before answering.
     pub wait: Option<Duration>,
+}
+
+/// Makes what is written with the start of an execution, from its id.
+#[derive(Clone, Default)]
+pub struct Companions(Option<Arc<dyn Fn(&Arc<str>) -> Vec<Companion> + Send + Sync>>);
+
+impl Companions {
+    /// What `make` makes of the execution's id.
+    pub fn new(make: impl Fn(&Arc<str>) -> Vec<Companion> + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(make)))
+    }
+
+    fn of(&self, execution_id: &Arc<str>) -> Vec<Companion> {
+        self.0.as_ref().map(|make| make(execution_id)).unwrap_or_default()
+    }
+}
+
+impl std::fmt::Debug for Companions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if self.0.is_some() { "Companions" } else { "no Companions" })
+    }
 }
 
 /// A started execution.
@@ -133,6 +156,9 @@ pub enum StartError {
     /// The host stops.
     #[error("could not start the execution: the host is stopping")]
     Stopping,
+    /// One of its companions is there already: the same was started before.
+    #[error("could not start the execution: it was started before")]
+    Taken,
     /// The version does not compile with today's plugins.
     #[error(transparent)]
     Compile(#[from] CompileError),
@@ -207,7 +233,7 @@ impl Driver {
         let (stored, on_stored) = oneshot::channel();
         let (ended, on_ended) = start.wait.map(|_| oneshot::channel()).unzip();
         let mut task = Task::new(inner.clone(), execution_id.clone(), execution, room);
-        task.begin(records, stored, ended);
+        task.begin(records, start.companions.of(&execution_id), stored, ended);
         tokio::spawn(task.run());
         if let (Some(wait), Some(on_ended)) = (start.wait, on_ended)
             && let Ok(Ok(finished)) = tokio::time::timeout(wait, on_ended).await
@@ -216,24 +242,38 @@ impl Driver {
         }
         match on_stored.await {
             Ok(Ok(())) => Ok(StartAnswer { execution_id, finished: None }),
+            // Its id is new: nothing but a companion can be in the way.
+            Ok(Err(StoreError::Conflict { .. })) => Err(StartError::Taken),
             Ok(Err(error)) => Err(error.into()),
             Err(_) => Err(StartError::Stopping),
         }
     }
 
-    /// Cancels an execution. Answers once that is on disk.
+    /// Cancels an execution, and writes `companions` with it. Answers once that is on disk.
     ///
     /// # Errors
     /// There is no such execution, or it has ended.
-    pub async fn cancel(&self, id: &str, cancelled_by: &str, reason: Option<String>) -> Result<(), SignalError> {
-        let news = |reply| News::Cancel { cancelled_by: cancelled_by.to_owned(), reason: reason.clone(), reply };
+    pub async fn cancel(
+        &self,
+        id: &str,
+        cancelled_by: &str,
+        reason: Option<String>,
+        companions: Vec<Companion>,
+    ) -> Result<(), SignalError> {
+        let news = |reply| News::Cancel {
+            cancelled_by: cancelled_by.to_owned(),
+            reason: reason.clone(),
+            companions: companions.clone(),
+            reply,
+        };
         match self.deliver(id, news).await? {
             Ok(()) => Ok(()),
             Err(status) => Err(SignalError::Ended(status)),
         }
     }
 
-    /// Gives a person's answer to an execution that asks: to a human step, or to a pause at a limit.
+    /// Gives a person's answer to an execution that asks: to a human step, or to a pause at a limit. What is written with
+    /// it, or not at all, is in the answer.
     ///
     /// # Errors
     /// Nothing is asked, several things are, the answer does not fit, or someone answered before.

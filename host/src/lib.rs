@@ -8,6 +8,7 @@ pub mod config;
 pub mod driver;
 pub mod egress;
 mod host;
+pub mod identity;
 pub mod notify;
 pub mod runtime;
 pub mod schema;

@@ -12,10 +12,12 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 use weir_engine::{event::Record, execution::Summary, id::Timestamp};
 
 mod approvals;
+mod audit;
 mod batch;
 mod bulk;
 mod chunk;
 mod columns;
+mod companion;
 mod connect;
 mod directory;
 mod error;
@@ -36,6 +38,8 @@ use self::{
 
 pub use self::{
     approvals::{ApprovalFilter, ApprovalRow, ApprovalStatus},
+    audit::{AuditEntry, AuditFilter, AuditRow, Outcome, Verified},
+    companion::{Companion, IdempotencyKey},
     error::StoreError,
     executions::{ExecutionFilter, ExecutionRow, StoredExecution, Unfinished, Wake},
     plugins::{Installed, NewPlugin, PluginRow},
@@ -76,6 +80,8 @@ pub struct Append {
     pub records: Arc<Vec<Record>>,
     /// How the execution stands after the last of them.
     pub summary: Summary,
+    /// What is written with it, or not at all.
+    pub companions: Vec<Companion>,
 }
 
 /// The store of one data directory. Clones share it. The directory is free for another host when the store was closed,
@@ -120,8 +126,8 @@ impl Store {
     /// nothing. If the disk fails while it is written, the process ends (see the writer).
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] where the numbers do not go on from what is stored; the disk is full or the file is
-    /// busy. Nothing of this append is stored then, and the execution is to be loaded again.
+    /// [`StoreError::Conflict`] where the numbers do not go on from what is stored, or a companion is there already; the
+    /// disk is full or the file is busy. Nothing of this append is stored then, and the execution is to be loaded again.
     pub async fn append(&self, append: Append) -> Result<(), StoreError> {
         let Some(prepared) = Prepared::new(&append)? else { return Ok(()) };
         drop(append);
@@ -175,7 +181,11 @@ pub fn now() -> Timestamp {
 
 /// SHA-256 in hex.
 fn digest(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut text, byte| {
+    hex(&Sha256::digest(bytes))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
         text.extend([byte >> 4, byte & 15].map(|half| char::from_digit(half.into(), 16).unwrap_or('0')));
         text
     })

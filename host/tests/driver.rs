@@ -75,10 +75,10 @@ async fn a_call_that_never_ends_is_cancelled_at_once() {
     let spin = json!({ "id": "spin", "type": "tool", "tool": "h1_spin.run" });
     let workflow = bench.save(json!({ "name": "spin", "steps": [spin] })).await;
     let id = bench.start(&workflow, json!({})).await;
-    bench.driver.cancel(&id, "tester", Some("enough".to_owned())).await.unwrap();
+    bench.driver.cancel(&id, "tester", Some("enough".to_owned()), Vec::new()).await.unwrap();
     let log = bench.store.load(&id).await.unwrap();
     assert!(matches!(log.last().unwrap().event, Event::ExecutionCancelled { .. }));
-    let again = bench.driver.cancel(&id, "tester", None).await;
+    let again = bench.driver.cancel(&id, "tester", None, Vec::new()).await;
     assert!(matches!(again, Err(SignalError::Ended(Status::Cancelled))), "{again:?}");
 }
 
@@ -92,7 +92,7 @@ async fn a_running_call_is_made_again_after_a_restart_under_the_same_key() {
     let bench = bench.restarted().await;
     let log = bench.log_until(&id, |log| matches!(log.last().unwrap().event, Event::CallInterrupted { .. })).await;
     assert_eq!(log.last().unwrap().event, Event::CallInterrupted { call, attempt: 1 });
-    bench.driver.cancel(&id, "tester", None).await.unwrap();
+    bench.driver.cancel(&id, "tester", None, Vec::new()).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -197,8 +197,9 @@ async fn r21_cancel_at_any_moment_ends_once() {
         for _ in 0..round % 7 {
             tokio::task::yield_now().await;
         }
-        let result =
-            tokio::time::timeout(Duration::from_secs(2), bench.driver.cancel(&id, "tester", None)).await.unwrap();
+        let result = tokio::time::timeout(Duration::from_secs(2), bench.driver.cancel(&id, "tester", None, Vec::new()))
+            .await
+            .unwrap();
         match result {
             Ok(()) => cancelled += 1,
             Err(SignalError::Ended(Status::Completed)) => {}
@@ -235,7 +236,7 @@ async fn a_caller_can_only_tighten_limits() {
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_can_reach_an_execution_that_is_not_there() {
     let bench = Bench::new(&[]).await;
-    let missing = bench.driver.cancel("019aac00-0000-7000-8000-000000000000", "tester", None).await;
+    let missing = bench.driver.cancel("019aac00-0000-7000-8000-000000000000", "tester", None, Vec::new()).await;
     assert!(matches!(missing, Err(SignalError::NotFound(_))), "{missing:?}");
     let mut odd = answer("yes");
     odd.approval_id = Some(CallId(1));

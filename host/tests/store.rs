@@ -1,5 +1,6 @@
 //! The store: logs and what follows from them, on real files.
 
+mod audit;
 mod contention;
 mod logs;
 mod made;

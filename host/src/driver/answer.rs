@@ -10,7 +10,10 @@ use weir_engine::{
 };
 
 use super::SignalError;
-use crate::schema::{self, SchemaProblem};
+use crate::{
+    schema::{self, SchemaProblem},
+    store::Companion,
+};
 
 /// The option that raises the limits of a paused execution.
 pub const RAISE: &str = "raise";
@@ -32,6 +35,8 @@ pub struct Answer {
     pub data: Option<Json>,
     /// Who answers.
     pub decided_by: String,
+    /// What is written with the answer, or not at all.
+    pub companions: Vec<Companion>,
 }
 
 /// An answer that was taken and is on disk.

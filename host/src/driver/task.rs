@@ -27,7 +27,7 @@ use super::{
     flight::{Flight, Landed},
     lock, perform, timers,
 };
-use crate::store::{self, Append, StoreError};
+use crate::store::{self, Append, Companion, StoreError};
 
 /// Events that may wait in memory before they are appended though more could be decided, and their bytes.
 const PENDING_MAX: usize = 512;
@@ -42,7 +42,12 @@ pub(super) enum News {
     /// A person answered.
     Answer { answer: Answer, reply: oneshot::Sender<Result<Answered, DecideError>> },
     /// Somebody stops it.
-    Cancel { cancelled_by: String, reason: Option<String>, reply: oneshot::Sender<Result<(), Status>> },
+    Cancel {
+        cancelled_by: String,
+        reason: Option<String>,
+        companions: Vec<Companion>,
+        reply: oneshot::Sender<Result<(), Status>>,
+    },
     /// Its time may have come.
     Wake { reply: oneshot::Sender<()> },
     /// A running agent wants to call a tool.
@@ -67,6 +72,8 @@ pub(super) struct Task {
     /// Decided and applied, not yet handed to the store; and about how many bytes that is.
     pending: Vec<Record>,
     pending_bytes: usize,
+    /// What is written with them.
+    companions: Vec<Companion>,
     /// The number of the last event on disk.
     stored: Seq,
     /// With the store.
@@ -98,6 +105,7 @@ impl Task {
             flight: Flight::default(),
             pending: Vec::new(),
             pending_bytes: 0,
+            companions: Vec::new(),
             stored: 0,
             appending: None,
             replies: Vec::new(),
@@ -109,10 +117,11 @@ impl Task {
         }
     }
 
-    /// A new execution: its first records, and who waits for its start and its end.
+    /// A new execution: its first records, what is written with them, and who waits for its start and its end.
     pub(super) fn begin(
         &mut self,
         records: Vec<Record>,
+        companions: Vec<Companion>,
         stored: oneshot::Sender<Result<(), StoreError>>,
         ended: Option<oneshot::Sender<Box<Finished>>>,
     ) {
@@ -120,6 +129,7 @@ impl Task {
             self.started_at = first.at;
         }
         self.take(records);
+        self.companions = companions;
         self.ended = ended;
         let send = Box::new(|result| _ = stored.send(result));
         self.replies.push(Reply { seq: 1, send });
@@ -152,13 +162,18 @@ impl Task {
         }
     }
 
-    /// Memory is ahead of the log: what is in memory is dropped, and the execution goes on from its log.
+    /// Memory is ahead of the log: what is in memory is dropped, and the execution goes on from its log. One that is not
+    /// in the log at all was refused to whoever starts it, and has never been.
     fn give_up(&mut self, error: &StoreError) {
-        tracing::error!(execution.id = %self.id, %error, "could not append to execution {}", self.id);
+        if self.stored > 0 || !matches!(error, StoreError::Conflict { .. }) {
+            tracing::error!(execution.id = %self.id, %error, "could not append to execution {}", self.id);
+        }
         for reply in self.replies.drain(..) {
             (reply.send)(Err(error.clone()));
         }
-        self.inner.timers.set(store::now().plus_ms(1_000), self.id.clone());
+        if self.stored > 0 {
+            self.inner.timers.set(store::now().plus_ms(1_000), self.id.clone());
+        }
     }
 
     async fn work(&mut self) -> Exit {
@@ -249,14 +264,16 @@ impl Task {
                     let _ = reply.send(());
                 }
             }
-            News::Cancel { cancelled_by, reason, reply } => self.on_cancel(cancelled_by, reason, reply),
+            News::Cancel { cancelled_by, reason, companions, reply } => {
+                self.on_cancel(Input::Cancel { cancelled_by, reason }, companions, reply);
+            }
             News::Answer { answer, reply } => self.on_answer(answer, reply),
         }
     }
 
-    fn on_cancel(&mut self, cancelled_by: String, reason: Option<String>, reply: oneshot::Sender<Result<(), Status>>) {
+    fn on_cancel(&mut self, cancel: Input, companions: Vec<Companion>, reply: oneshot::Sender<Result<(), Status>>) {
         let too_late = self.execution.has_ended();
-        self.feed(Input::Cancel { cancelled_by, reason });
+        self.feed_with(cancel, companions);
         let status = self.execution.status();
         let done = if status == Status::Cancelled && !too_late { Ok(()) } else { Err(status) };
         self.reply_when_stored(move |result| {
@@ -269,9 +286,7 @@ impl Task {
     /// A refusal waits for the commit, too: what it is refused for may be an answer that is not on disk yet.
     fn on_answer(&mut self, answer: Answer, reply: oneshot::Sender<Result<Answered, DecideError>>) {
         let answered = answer::input(&self.execution, &answer, store::now()).and_then(|(answered, input)| {
-            let before = self.execution.seq();
-            self.feed(input);
-            if self.execution.seq() == before { Err(DecideError::NothingAsked) } else { Ok(answered) }
+            if self.feed_with(input, answer.companions) { Ok(answered) } else { Err(DecideError::NothingAsked) }
         });
         self.reply_when_stored(move |result| {
             if result.is_ok() {
@@ -290,6 +305,17 @@ impl Task {
     fn feed(&mut self, input: Input) {
         let records = self.execution.step(input, store::now());
         self.take(records);
+    }
+
+    /// Feeds, and keeps what is to be written with what follows; tells whether something followed.
+    fn feed_with(&mut self, input: Input, companions: Vec<Companion>) -> bool {
+        let before = self.execution.seq();
+        self.feed(input);
+        let moved = self.execution.seq() > before;
+        if moved {
+            self.companions.extend(companions);
+        }
+        moved
     }
 
     /// Keeps what was decided until it is appended.
@@ -315,7 +341,8 @@ impl Task {
         let records = Arc::new(std::mem::take(&mut self.pending));
         self.pending_bytes = 0;
         let summary = self.execution.summary();
-        let append = Append { execution_id: self.id.clone(), records: records.clone(), summary };
+        let companions = std::mem::take(&mut self.companions);
+        let append = Append { execution_id: self.id.clone(), records: records.clone(), summary, companions };
         let inner = self.inner.clone();
         self.appending = Some((records, Box::pin(async move { inner.append(append).await })));
     }

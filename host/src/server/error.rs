@@ -75,6 +75,8 @@ codes! {
     NameTaken, "name_taken", CONFLICT, "the name is taken";
     /// The workflow was changed since the version that the client had read.
     VersionConflict, "version_conflict", CONFLICT, "the workflow was changed meanwhile";
+    /// An execution was started for this before.
+    AlreadyStarted, "already_started", CONFLICT, "the same was started before";
     /// The workflow is switched off.
     WorkflowInactive, "workflow_inactive", CONFLICT, "the workflow is inactive";
     /// The execution is over.

@@ -42,6 +42,7 @@ impl From<StartError> for ApiError {
     fn from(error: StartError) -> Self {
         match error {
             StartError::Overloaded(_) | StartError::Stopping => Self::new(Code::Unavailable, error.to_string()),
+            StartError::Taken => Self::new(Code::AlreadyStarted, error.to_string()),
             StartError::Compile(error) => error.into(),
             StartError::Store(error) => error.into(),
         }

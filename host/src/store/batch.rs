@@ -13,6 +13,7 @@ use super::{
     Append, StoreError,
     approvals::ApprovalStatus,
     chunk::{self, Chunk},
+    companion::Companions,
     projection::{self, Changes, Step},
     steps::StepStatus,
 };
@@ -25,16 +26,20 @@ pub(super) const APPEND_BYTES_MAX: usize = 64 * 1024 * 1024;
 pub(super) struct Rows(Vec<u8>);
 
 impl Rows {
-    fn push(&mut self, row: &impl Serialize) -> Result<(), serde_json::Error> {
+    pub(super) fn push(&mut self, row: &impl Serialize) -> Result<(), serde_json::Error> {
         self.separate();
         serde_json::to_writer(&mut self.0, row)
     }
 
-    fn extend(&mut self, rows: &Self) {
+    pub(super) fn extend(&mut self, rows: &Self) {
         if !rows.0.is_empty() {
             self.separate();
             self.0.extend_from_slice(&rows.0);
         }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     fn separate(&mut self) {
@@ -83,6 +88,7 @@ pub(super) struct Prepared {
     pub(super) chunks: Vec<Chunk>,
     pub(super) new_steps: Vec<Step>,
     pub(super) changed: Changed,
+    pub(super) companions: Companions,
     /// What its events take.
     pub(super) bytes: usize,
 }
@@ -116,8 +122,9 @@ impl Prepared {
         let mut changes = projection::project(&append.records);
         let new_steps = std::mem::take(&mut changes.steps);
         let (new_execution, changed) = rows(append, &changes, last.seq).map_err(|e| unwritable(append, &e))?;
+        let companions = Companions::of(&append.companions).map_err(|e| unwritable(append, &e))?;
         let execution_id = Arc::clone(&append.execution_id);
-        Ok(Some(Self { execution_id, new_execution, chunks, new_steps, changed, bytes }))
+        Ok(Some(Self { execution_id, new_execution, chunks, new_steps, changed, companions, bytes }))
     }
 }
 

@@ -12,8 +12,11 @@ use super::{
     batch::{Changed, NewExecution, Prepared},
     chunk::Chunk,
     columns::signed,
+    companion::Companions,
     projection::Step,
-    queries::{BEGIN, COMMIT, INSERT_EVENTS, INSERT_EXECUTIONS, INSERT_STEPS, Insertion, WRITE_CHANGES},
+    queries::{
+        BEGIN, COMMIT, INSERT_EVENTS, INSERT_EXECUTIONS, INSERT_STEPS, Insertion, WRITE_CHANGES, WRITE_COMPANIONS,
+    },
 };
 
 /// The most new executions, or chunks, in one text. More would hardly save time, but take memory.
@@ -36,11 +39,13 @@ struct New<'b> {
 pub(super) async fn write(connection: &mut SqliteConnection, group: &[&Prepared]) -> Result<(), sqlx::Error> {
     let new = New::of(group);
     let changed = Changed::of(group);
+    let mut companions = Companions::bound(connection, group).await?;
     let parts = new.parts();
     for part in 0..parts {
         let changed = changed.as_ref().filter(|_| part + 1 == parts);
         let rows = new.part(part);
-        let text = rows.text(part == 0, changed.is_some(), part + 1 == parts);
+        let companions = companions.take_if(|_| part + 1 == parts);
+        let text = rows.text(part == 0, changed.is_some(), companions.is_some(), part + 1 == parts);
         let query = rows.bind(sqlx::query(AssertSqlSafe(text)));
         let query = match changed {
             None => query,
@@ -49,6 +54,10 @@ pub(super) async fn write(connection: &mut SqliteConnection, group: &[&Prepared]
                 .bind(changed.steps.finish())
                 .bind(changed.new_approvals.finish())
                 .bind(changed.approvals.finish()),
+        };
+        let query = match companions {
+            None => query,
+            Some(companions) => companions.bind(query),
         };
         query.execute(&mut *connection).await?;
     }
@@ -99,13 +108,16 @@ struct Part<'b> {
 }
 
 impl Part<'_> {
-    fn text(&self, first: bool, changes: bool, last: bool) -> String {
+    fn text(&self, first: bool, changes: bool, companions: bool, last: bool) -> String {
         let mut text = if first { format!("{BEGIN};") } else { String::new() };
         text += &INSERT_EXECUTIONS.text(filled(self.executions.len()));
         text += &INSERT_EVENTS.text(filled(self.chunks.len()));
         text += &INSERT_STEPS.text(filled(self.steps.len()));
         if changes {
             text += WRITE_CHANGES;
+        }
+        if companions {
+            text += WRITE_COMPANIONS;
         }
         if last {
             text += COMMIT;

@@ -34,6 +34,12 @@ macro_rules! plugin_columns {
     };
 }
 
+macro_rules! audit_columns {
+    () => {
+        "seq, at, actor, act, object, outcome, details, hash"
+    };
+}
+
 macro_rules! list_executions {
     ($and:literal) => {
         concat!(
@@ -60,6 +66,19 @@ macro_rules! list_workflows {
             $order,
             " LIMIT ?4"
         )
+    };
+}
+
+macro_rules! insert_audit {
+    () => {
+        "INSERT INTO audit (seq, at, actor, act, object, outcome, details, hash) \
+         SELECT j.value->>0, j.value->>1, j.value->>2, j.value->>3, j.value->>4, j.value->>5, j.value->>6, j.value->>7 \
+         FROM json_each(?) AS j"
+    };
+}
+macro_rules! list_audit {
+    ($and:literal) => {
+        concat!("SELECT ", audit_columns!(), " FROM audit WHERE seq < ?1 ", $and, " ORDER BY seq DESC LIMIT ?2")
     };
 }
 
@@ -132,6 +151,11 @@ WRITE_CHANGES = "UPDATE executions SET status = j.value->>3, current_step_id = j
      FROM json_each(?) AS j \
      WHERE approvals.execution_id = j.value->>0 AND approvals.call = j.value->>1 AND status = 'pending';";
 
+/// What goes with the appends of a batch, in bulk.
+WRITE_COMPANIONS = concat!(insert_audit!(), ";\
+     INSERT INTO idempotency_keys (principal, key, request_digest, execution_id, at) \
+     SELECT j.value->>0, j.value->>1, j.value->>2, j.value->>3, j.value->>4 FROM json_each(?) AS j;");
+
 BEGIN = "BEGIN IMMEDIATE";
 COMMIT = "COMMIT";
 ROLLBACK = "ROLLBACK";
@@ -186,6 +210,16 @@ APPROVALS_PENDING_BY_WORKFLOW = concat!(
      AND workflow_id = ?5 ORDER BY requested_at DESC, execution_id DESC, call DESC LIMIT ?4"
 );
 
+AUDIT_HEAD = "SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1";
+AUDIT_AFTER = concat!("SELECT ", audit_columns!(), " FROM audit WHERE seq > ? ORDER BY seq LIMIT ?");
+AUDIT = list_audit!("");
+AUDIT_BY_ACTOR = list_audit!("AND actor = ?3");
+AUDIT_BY_ACT = list_audit!("AND act = ?3");
+AUDIT_BY_ACTOR_AND_ACT = list_audit!("AND actor = ?3 AND act = ?4");
+INSERT_AUDIT = insert_audit!();
+IDEMPOTENCY_KEY = "SELECT request_digest, execution_id FROM idempotency_keys WHERE principal = ? AND key = ?";
+FORGET_IDEMPOTENCY_KEYS = "DELETE FROM idempotency_keys WHERE at < ?";
+
 WORKFLOW_BY_ID = concat!("SELECT ", workflow_columns!(), " FROM workflows WHERE id = ? AND deleted_at IS NULL");
 WORKFLOW_BY_NAME = concat!("SELECT ", workflow_columns!(), " FROM workflows WHERE name_folded = ? AND deleted_at IS NULL");
 WORKFLOWS_BY_NAME = list_workflows!("name_folded", " > ", "name_folded");
@@ -236,7 +270,7 @@ mod tests {
     };
 
     /// Tables that grow with every execution.
-    const GROWING: [&str; 4] = ["executions", "step_executions", "events", "approvals"];
+    const GROWING: [&str; 6] = ["executions", "step_executions", "events", "approvals", "audit", "idempotency_keys"];
     /// Indices that hold only what is under way, and so may be read from their beginning.
     const OPEN_ONLY: [&str; 3] = ["executions_to_wake", "approvals_pending", "approvals_pending_by_workflow"];
 

@@ -11,7 +11,7 @@ use weir_engine::{
     limits::Limits,
 };
 use weir_host::{
-    driver::{Answer, Driver, DriverConfig, Finished, StartExecution},
+    driver::{Answer, Companions, Driver, DriverConfig, Finished, StartExecution},
     runtime::{Runtime, RuntimeConfig},
     store::{NewPlugin, NewWorkflow, Store, StoreOptions, WorkflowVersion},
 };
@@ -133,6 +133,7 @@ pub(crate) fn start(workflow: &Arc<WorkflowVersion>, input: Value, wait: Option<
         input: input.into(),
         limits: Limits::default(),
         trigger: json!({ "type": "manual" }).into(),
+        companions: Companions::default(),
         wait,
     }
 }
@@ -144,5 +145,6 @@ pub(crate) fn answer(option: &str) -> Answer {
         comment: None,
         data: None,
         decided_by: "tester".to_owned(),
+        companions: Vec::new(),
     }
 }

@@ -93,7 +93,12 @@ pub(crate) fn summary(status: Status) -> Summary {
 }
 
 pub(crate) fn append(id: &Arc<str>, records: Vec<Record>, status: Status) -> Append {
-    Append { execution_id: Arc::clone(id), records: Arc::new(records), summary: summary(status) }
+    Append {
+        execution_id: Arc::clone(id),
+        records: Arc::new(records),
+        summary: summary(status),
+        companions: Vec::new(),
+    }
 }
 
 /// A chain of three tool steps from its start to its end.

@@ -130,6 +130,7 @@ pub(crate) async fn approve(
         comment: body.comment,
         data: body.data,
         decided_by: ADMIN.to_owned(),
+        companions: Vec::new(),
     };
     match app.driver.decide(&id, answer).await {
         Ok(answered) => Ok(Json(Approved {

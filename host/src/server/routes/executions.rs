@@ -14,7 +14,7 @@ use weir_engine::{execution::Status, id::Seq, json::Json as Document};
 
 use super::workflows::PageQuery;
 use crate::{
-    driver::{Compiled, StartExecution},
+    driver::{Companions, Compiled, StartExecution},
     server::{
         App,
         body::Fields,
@@ -97,7 +97,7 @@ pub(crate) async fn execute(
     let compiled = app.driver.compiled(&workflow.version).await?;
     check_input(&app, &workflow, &compiled, &input)?;
     let version = Arc::clone(&workflow.version);
-    let start = StartExecution { workflow: version, input, limits, trigger, wait };
+    let start = StartExecution { workflow: version, input, limits, trigger, companions: Companions::default(), wait };
     let answer = app.driver.start(start).await?;
     Ok(match answer.finished {
         Some(finished) => Json(ExecutionView::new(finished.execution, finished.step_outputs)).into_response(),
@@ -361,7 +361,7 @@ pub(crate) async fn cancel(
     if body.reason.as_ref().is_some_and(|reason| reason.len() > REASON_BYTES_MAX) {
         return Err(ApiError::new(Code::InvalidFields, format!("/reason: it has more than {REASON_BYTES_MAX} bytes")));
     }
-    app.driver.cancel(&id, ADMIN, body.reason).await?;
+    app.driver.cancel(&id, ADMIN, body.reason, Vec::new()).await?;
     Ok(Json(Cancelled { execution_id: id, status: Status::Cancelled.as_str() }))
 }
 

@@ -1,0 +1,125 @@
+//! Rows that are written together with an append, or not at all: what an execution was started for, who asked for it.
+
+use std::sync::Arc;
+
+use sqlx::{SqliteConnection, query::Query, sqlite::SqliteArguments};
+use weir_engine::id::Timestamp;
+
+use super::{
+    Store, StoreError,
+    audit::{self, AuditEntry},
+    batch::{Prepared, Rows},
+    columns::Columns,
+    error::database,
+    now, queries,
+};
+
+/// How long a client's key is kept at least.
+const KEY_KEPT_MS: u64 = 48 * 3_600_000;
+
+/// A row that goes with an append. Where one of them is there already, the append is refused as a conflict.
+#[derive(Debug, Clone)]
+pub enum Companion {
+    /// What somebody did.
+    Audit(AuditEntry),
+    /// A client's name for the start.
+    IdempotencyKey(IdempotencyKey),
+}
+
+/// A client's name for a start: the same name starts nothing again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdempotencyKey {
+    /// Whose name it is.
+    pub principal: String,
+    /// The name.
+    pub key: String,
+    /// SHA-256 of what was asked, in hex.
+    pub request_digest: String,
+    /// The execution that it started.
+    pub execution_id: Arc<str>,
+}
+
+/// The companions of one append, as rows.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Companions {
+    audit: Vec<AuditEntry>,
+    keys: Rows,
+}
+
+/// The companions of a batch, ready for the statement.
+pub(super) struct Bound {
+    audit: String,
+    keys: String,
+}
+
+impl Companions {
+    pub(super) fn of(companions: &[Companion]) -> Result<Self, serde_json::Error> {
+        let mut all = Self::default();
+        for companion in companions {
+            match companion {
+                Companion::Audit(entry) => all.audit.push(entry.clone()),
+                Companion::IdempotencyKey(key) => {
+                    let IdempotencyKey { principal, key, request_digest, execution_id } = key;
+                    all.keys.push(&(principal, key, request_digest, execution_id, now()))?;
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    /// The companions of a batch; `None` where there are none. Reads the end of the audit log.
+    pub(super) async fn bound(
+        connection: &mut SqliteConnection,
+        group: &[&Prepared],
+    ) -> Result<Option<Bound>, sqlx::Error> {
+        let mut all = Self::default();
+        for Prepared { companions, .. } in group {
+            all.audit.extend(companions.audit.iter().cloned());
+            all.keys.extend(&companions.keys);
+        }
+        if all.audit.is_empty() && all.keys.is_empty() {
+            return Ok(None);
+        }
+        let audit = if all.audit.is_empty() { "[]".to_owned() } else { audit::rows(connection, &all.audit).await? };
+        Ok(Some(Bound { audit, keys: all.keys.finish() }))
+    }
+}
+
+impl Bound {
+    pub(super) fn bind<'q>(
+        self,
+        query: Query<'q, sqlx::Sqlite, SqliteArguments>,
+    ) -> Query<'q, sqlx::Sqlite, SqliteArguments> {
+        query.bind(self.audit).bind(self.keys)
+    }
+}
+
+impl Store {
+    /// What a client's key started, if it started something.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn idempotency_key(&self, principal: &str, key: &str) -> Result<Option<IdempotencyKey>, StoreError> {
+        let query = sqlx::query(queries::IDEMPOTENCY_KEY).bind(principal).bind(key);
+        let row = query.fetch_optional(&self.inner.readers).await.map_err(|e| database("read a key", e))?;
+        let Some(row) = row else { return Ok(None) };
+        let mut columns = Columns::new(&row, "an idempotency key");
+        let (request_digest, execution_id) = (columns.next()?, columns.text()?);
+        Ok(Some(IdempotencyKey { principal: principal.to_owned(), key: key.to_owned(), request_digest, execution_id }))
+    }
+
+    /// Forgets keys that are older than two days.
+    ///
+    /// # Errors
+    /// The database cannot be written.
+    pub async fn forget_idempotency_keys(&self, now: Timestamp) -> Result<u64, StoreError> {
+        let before = now.0.saturating_sub(i64::try_from(KEY_KEPT_MS * 1_000).unwrap_or(i64::MAX));
+        self.write(move |connection| {
+            Box::pin(async move {
+                let done = sqlx::query(queries::FORGET_IDEMPOTENCY_KEYS).bind(before).execute(connection).await;
+                Ok(done.map_err(|e| database("forget keys", e))?.rows_affected())
+            })
+        })
+        .await
+    }
+}
