@@ -32,7 +32,7 @@ pub use self::{
     address::{Kind, kind},
     error::EgressError,
     host_port::{HostPort, HostPortError},
-    http::{Answer, Request, Response},
+    http::{Answer, Request, Response, check_url},
     policy::{Caller, HostPattern, Hosts, Policy},
     resolve::{Resolve, SystemResolver},
     tls::Roots,

@@ -25,6 +25,8 @@ const SIGNATURES_MAX: usize = 10;
 #[derive(Clone)]
 pub struct SigningSecret {
     key: Vec<u8>,
+    /// Before the first byte of a message.
+    mac: Hmac<Sha256>,
 }
 
 /// Why a text is not a secret.
@@ -40,7 +42,7 @@ impl SigningSecret {
     pub fn parse(text: &str) -> Result<Self, SecretError> {
         let text = text.trim();
         let key = STANDARD.decode(text.strip_prefix(SECRET_PREFIX).unwrap_or(text)).map_err(|_| SecretError)?;
-        if SECRET_BYTES.contains(&key.len()) { Ok(Self { key }) } else { Err(SecretError) }
+        Self::from_bytes(&key)
     }
 
     /// A secret of random bytes, 24 to 64 of them.
@@ -48,7 +50,11 @@ impl SigningSecret {
     /// # Errors
     /// There are fewer or more bytes.
     pub fn from_bytes(key: &[u8]) -> Result<Self, SecretError> {
-        if SECRET_BYTES.contains(&key.len()) { Ok(Self { key: key.to_vec() }) } else { Err(SecretError) }
+        if !SECRET_BYTES.contains(&key.len()) {
+            return Err(SecretError);
+        }
+        let mac = Hmac::new_from_slice(key).map_err(|_| SecretError)?;
+        Ok(Self { key: key.to_vec(), mac })
     }
 
     /// The secret as people copy it: `whsec_…`. The only way to see it.
@@ -80,8 +86,7 @@ pub fn verify(secret: &SigningSecret, id: &str, timestamp: i64, body: &[u8], sig
 }
 
 fn mac(secret: &SigningSecret, id: &str, timestamp: i64, body: &[u8]) -> Hmac<Sha256> {
-    // A key of any length is taken; longer ones than a block are hashed first. So the fallback is never used.
-    let mut mac = Hmac::<Sha256>::new_from_slice(&secret.key).unwrap_or_else(|_| Hmac::new(&Default::default()));
+    let mut mac = secret.mac.clone();
     for part in [id.as_bytes(), b".", timestamp.to_string().as_bytes(), b".", body] {
         mac.update(part);
     }

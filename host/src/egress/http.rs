@@ -276,6 +276,15 @@ fn check_headers(headers: &HeaderMap, target: &HostPort, bytes_max: usize) -> Re
     Ok(())
 }
 
+/// Checks that a URL may be followed: http or https, with a host, without a user. Where it leads is looked at when
+/// something is sent.
+///
+/// # Errors
+/// Says what is wrong with it.
+pub fn check_url(text: &str) -> Result<(), EgressError> {
+    checked_url(None, text).map(drop)
+}
+
 /// A URL that may be followed: http or https, with a host, without a user. It is read by the rules of browsers, and only
 /// what was read is used, so that nobody can read it differently.
 pub(super) fn checked_url(base: Option<&Url>, text: &str) -> Result<Url, EgressError> {
