@@ -190,7 +190,7 @@ fn isolation() -> &'static [&'static str] {
         Command::new("unshare").args(*arguments).arg("true").output().is_ok_and(|o| o.status.success())
     };
     let ways: [&[&str]; 2] = [&["--map-root-user", "--net"], &["--net"]];
-    *ways.iter().find(|way| works(way)).expect(
+    ways.iter().find(|way| works(way)).expect(
         "this test needs a network namespace, which this machine does not permit: install util-linux, and allow user \
          namespaces (sysctl user.max_user_namespaces, kernel.apparmor_restrict_unprivileged_userns=0) or run as root",
     )
@@ -212,7 +212,7 @@ async fn inside() {
     let hits = canary.hits_inside();
     assert!(hits.is_empty(), "reached: {hits:?}");
     assert!(cases >= 60, "{cases}");
-    println!("canary hits = 0 in {cases} cases");
+    eprintln!("canary hits = 0 in {cases} cases");
     leave_is_for_exactly_this_host_and_port(&mut canary).await;
 }
 
