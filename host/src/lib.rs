@@ -14,6 +14,7 @@ pub mod runtime;
 pub mod schema;
 pub mod server;
 pub mod store;
+pub mod trigger;
 pub mod webhook_signature;
 
 pub use host::{Host, Running, StartHostError};

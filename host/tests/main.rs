@@ -9,3 +9,4 @@ mod peer;
 mod runtime;
 mod server;
 mod store;
+mod trigger;
