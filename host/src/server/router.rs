@@ -7,7 +7,7 @@ use axum::{
 
 use super::{
     App, no_method, no_route,
-    routes::{approvals, executions, health, plugins, schema, workflows},
+    routes::{approvals, executions, health, plugins, schema, triggers, workflows},
 };
 
 macro_rules! routes {
@@ -47,6 +47,14 @@ routes! {
     get    "/api/executions/{execution}/approvals"   => approvals::list_of_execution;
     post   "/api/executions/{execution}/approve"     => approvals::approve;
     get    "/api/approvals"                          => approvals::list;
+
+    get    "/api/triggers"                           => triggers::list;
+    get    "/api/triggers/{trigger}"                 => triggers::show;
+    post   "/api/triggers/{trigger}/enable"          => triggers::enable;
+    post   "/api/triggers/{trigger}/disable"         => triggers::disable;
+    post   "/api/triggers/{trigger}/fire"            => triggers::fire;
+    get    "/api/triggers/{trigger}/occurrences"     => triggers::occurrences;
+    get    "/api/triggers/{trigger}/next"            => triggers::next;
 
     get    "/api/plugins"                            => plugins::list;
     post   "/api/plugins"                            => plugins::upload;

@@ -114,7 +114,7 @@ pub(crate) async fn create(
     let (new, warnings) = validated(&app, definition).await?;
     let saved = app.store.create_workflow(new).await;
     app.triggers.changed();
-    Ok((StatusCode::CREATED, Json(saved_view(saved?, warnings))).into_response())
+    Ok((StatusCode::CREATED, Json(saved_view(&app, saved?, warnings).await?)).into_response())
 }
 
 /// Finds everything that is wrong with a definition; saves nothing.
@@ -138,7 +138,8 @@ pub(crate) async fn show(
     Names(workflow): Names<String>,
 ) -> Result<Json<WorkflowView>, ApiError> {
     let workflow = app.workflow(&workflow).await?;
-    Ok(Json(WorkflowView::new(workflow.row.clone(), workflow.version.as_ref().clone())))
+    let triggers = app.store.triggers_of(&workflow.row.id).await?;
+    Ok(Json(WorkflowView::new(workflow.row.clone(), workflow.version.as_ref().clone(), triggers)))
 }
 
 /// Saves a changed definition as the next version. Executions that run go on with theirs.
@@ -166,7 +167,7 @@ pub(crate) async fn update(
     let (new, warnings) = validated(&app, definition).await?;
     let saved = app.store.update_workflow(&current.row.id, new).await;
     app.triggers.changed();
-    Ok(Json(saved_view(saved?, warnings)))
+    Ok(Json(saved_view(&app, saved?, warnings).await?))
 }
 
 /// Deletes a workflow and frees its name. Its executions stay, and those that run go on.
@@ -238,7 +239,8 @@ fn plural(noun: &str, n: usize) -> String {
     if n == 1 { noun.to_owned() } else { format!("{noun}s") }
 }
 
-fn saved_view(saved: Saved, warnings: Vec<FieldProblem>) -> SavedView {
+async fn saved_view(app: &App, saved: Saved, warnings: Vec<FieldProblem>) -> Result<SavedView, ApiError> {
     let Saved { workflow, version, new_version } = saved;
-    SavedView { workflow: WorkflowView::new(workflow, version), new_version, warnings }
+    let triggers = app.store.triggers_of(&workflow.id).await?;
+    Ok(SavedView { workflow: WorkflowView::new(workflow, version, triggers), new_version, warnings })
 }
