@@ -23,6 +23,7 @@ mod progress;
 mod reference;
 mod run;
 mod serve;
+mod triggers;
 mod workflows;
 
 const EXAMPLES: &str = "\
@@ -32,6 +33,7 @@ Examples:
   weir workflow apply triage.json                 save a workflow
   weir workflow execute triage --input @in.json   run it, and watch
   weir executions list --status awaiting_human    what waits for people
+  weir triggers list --type cron                  what is due when
   weir approve EXECUTION --option approve         answer
   weir run flow.json --input '{\"n\": 1}' --plugin text.wasm
                                                   run one workflow without a host
@@ -89,6 +91,9 @@ enum Command {
     Approvals(approvals::Approvals),
     /// Answer a question.
     Approve(approvals::Approve),
+    /// What starts workflows by itself: list, show, switch, fire.
+    #[command(subcommand, visible_alias = "trigger")]
+    Triggers(triggers::Triggers),
     /// Plugins: inspect, add, list, show, enable, disable, delete.
     #[command(subcommand, visible_alias = "plugins")]
     Plugin(plugins::Plugin),
@@ -157,6 +162,7 @@ async fn run(cli: Cli, out: Out) -> anyhow::Result<Outcome> {
         Command::Executions(executions) => executions.run(&globals.client()?, out).await,
         Command::Approvals(approvals) => approvals.run(&globals.client()?, out).await,
         Command::Approve(approve) => approve.run(&globals.client()?, out).await,
+        Command::Triggers(triggers) => triggers.run(&globals.client()?, out).await,
         Command::Plugin(plugin) => plugin.run(globals, out).await,
         Command::Reference(reference) => reference.run(out),
         Command::Cron(cron) => cron.run(out),

@@ -14,6 +14,7 @@ use crate::{
         shutdown::{self, Trigger},
     },
     store::{Store, StoreError, StoreOptions},
+    trigger::Triggers,
 };
 
 /// Starts hosts.
@@ -52,6 +53,7 @@ pub struct Running {
     token: AdminToken,
     store: Store,
     driver: Driver,
+    triggers: Triggers,
     trigger: Trigger,
     serving: JoinHandle<()>,
     recovering: JoinHandle<Result<(), StoreError>>,
@@ -72,10 +74,11 @@ impl Host {
         let address = listener.local_addr().map_err(listen)?;
         let driver = Driver::new(store.clone(), Arc::clone(&runtime), DriverConfig::default());
         let (trigger, stop) = shutdown::pair();
-        let app = App::new(store.clone(), driver.clone(), runtime, Guard::new(&token.token), stop);
+        let triggers = Triggers::new(store.clone(), driver.clone());
+        let app = App::new(store.clone(), driver.clone(), triggers.clone(), runtime, Guard::new(&token.token), stop);
         let serving = tokio::spawn(server::serve(listener, app.clone()));
-        let recovering = tokio::spawn(recover(driver.clone(), app));
-        Ok(Running { address, token, store, driver, trigger, serving, recovering })
+        let recovering = tokio::spawn(recover(driver.clone(), triggers.clone(), app));
+        Ok(Running { address, token, store, driver, triggers, trigger, serving, recovering })
     }
 }
 
@@ -88,7 +91,8 @@ fn runtime_config(config: &Config) -> Result<RuntimeConfig, StartHostError> {
     Ok(runtime)
 }
 
-async fn recover(driver: Driver, app: App) -> Result<(), StoreError> {
+async fn recover(driver: Driver, triggers: Triggers, app: App) -> Result<(), StoreError> {
+    triggers.recover().await?;
     let recovered = driver.recover().await?;
     if recovered.running + recovered.waiting > 0 {
         tracing::info!(
@@ -97,6 +101,7 @@ async fn recover(driver: Driver, app: App) -> Result<(), StoreError> {
             recovered.waiting
         );
     }
+    triggers.start_schedules();
     app.set_ready();
     Ok(())
 }
@@ -127,7 +132,7 @@ impl Running {
     /// store. What did not end is taken up at the next start.
     pub async fn stop(self) {
         self.trigger.begin();
-        let (served, ()) = tokio::join!(self.serving, self.driver.stop());
+        let (served, (), ()) = tokio::join!(self.serving, self.driver.stop(), self.triggers.stop());
         if let Err(error) = served {
             tracing::error!("the server broke off: {error}");
         }

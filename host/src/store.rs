@@ -23,10 +23,12 @@ mod directory;
 mod error;
 mod events;
 mod executions;
+mod occurrences;
 mod plugins;
 mod projection;
 mod queries;
 mod steps;
+mod triggers;
 mod workflows;
 mod writer;
 
@@ -42,8 +44,10 @@ pub use self::{
     companion::{Companion, IdempotencyKey},
     error::StoreError,
     executions::{ExecutionFilter, ExecutionRow, StoredExecution, Unfinished, Wake},
+    occurrences::{Moved, NewOccurrence, OccurrenceRow, OccurrenceStatus, UnfinishedOfSchedule},
     plugins::{Installed, NewPlugin, PluginRow},
     steps::{StepCursor, StepOutput, StepPage, StepRow, StepStatus},
+    triggers::{NewTrigger, TriggerFilter, TriggerRow},
     workflows::{NewWorkflow, Saved, WorkflowFilter, WorkflowOrder, WorkflowRow, WorkflowVersion},
 };
 

@@ -5,4 +5,5 @@ pub(super) mod executions;
 pub(super) mod health;
 pub(super) mod plugins;
 pub(super) mod schema;
+pub(super) mod triggers;
 pub(super) mod workflows;

@@ -4,6 +4,7 @@ mod approval;
 mod execution;
 mod plugin;
 mod step;
+mod trigger;
 mod workflow;
 
 use serde::{Serialize, Serializer};
@@ -15,6 +16,7 @@ pub use self::{
     execution::{ExecutionSummary, ExecutionView, PausedView},
     plugin::{PluginDetail, PluginSummary},
     step::{LogLineView, StepView},
+    trigger::{OccurrenceView, TriggerView},
     workflow::{SavedView, WorkflowSummary, WorkflowVersionView, WorkflowView},
 };
 
