@@ -409,7 +409,10 @@ async fn leave_is_for_exactly_this_host_and_port(canary: &mut Canary) {
         "[fd00::1]:8080",
         "169.254.169.254:8080",
     ];
-    let guard = egress(EgressConfig { allow: allow.map(|one| one.parse().unwrap()).to_vec() }, &NAMES);
+    let guard = egress(
+        EgressConfig { allow: allow.map(|one| one.parse().unwrap()).to_vec(), ..EgressConfig::default() },
+        &NAMES,
+    );
     canary.hits();
     let reached = [
         ("http://10.0.0.5:8080/", "10.0.0.5"),

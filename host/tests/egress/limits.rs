@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use weir_host::egress::{
-    Caller, Egress, EgressError, HeaderMap, Hosts, Method, Policy, Request,
+    Caller, Egress, EgressConfig, EgressError, HeaderMap, Hosts, Method, Policy, Request,
     header::{AUTHORIZATION, HeaderName, HeaderValue},
 };
 
@@ -221,10 +221,28 @@ async fn a_refusal_says_what_an_operator_can_do_and_no_secret() {
 async fn an_address_that_does_not_answer_is_passed_over() {
     let peer = Peer::saying(OK).await;
     let port = peer.address.port();
-    let allowed = weir_host::egress::EgressConfig { allow: vec![format!("two.test:{port}").parse().unwrap()] };
+    let allowed = EgressConfig { allow: vec![format!("two.test:{port}").parse().unwrap()], ..EgressConfig::default() };
     // Nobody listens at the second address of this machine.
     let guard = egress(allowed, &[("two.test", &[&["127.9.9.9", "127.0.0.1"]])]);
     let answer = guard.send(&modest(), get(&format!("http://two.test:{port}/"))).await.unwrap();
     assert_eq!(answer.status.as_u16(), 200);
     assert!(peer.asked()[0].contains(&format!("host: two.test:{port}\r\n")));
+}
+
+#[tokio::test]
+async fn h24_requests_beyond_the_hosts_own_limit_wait() {
+    let rule = |asked: &str| if asked.contains("/quick") { Said::Once(OK.into()) } else { Said::Silent(Vec::new()) };
+    let peer = Peer::answering(rule).await;
+    let guard = egress(EgressConfig { requests_max: 3, ..peer.allowed() }, &[]);
+    let mut slow = tokio::task::JoinSet::new();
+    for _ in 0..3 {
+        let (guard, request) = (guard.clone(), get(&peer.url("/")));
+        slow.spawn(async move { guard.send(&Caller::new(Policy::any_public()), request).await.map(drop) });
+    }
+    peer.asked_times(3).await;
+    let waited = guard.send(&modest(), get(&peer.url("/quick"))).await;
+    assert!(matches!(waited, Err(EgressError::Timeout { .. })), "{waited:?}");
+    assert_eq!(peer.asked().len(), 3, "it gave up in its own time, and was never sent");
+    slow.shutdown().await;
+    guard.send(&modest(), get(&peer.url("/quick"))).await.unwrap();
 }
