@@ -15,6 +15,7 @@ use crate::{
 mod approvals;
 mod cron;
 mod demo;
+mod events;
 mod executions;
 mod file;
 mod out;
@@ -34,6 +35,8 @@ Examples:
   weir workflow execute triage --input @in.json   run it, and watch
   weir executions list --status awaiting_human    what waits for people
   weir triggers list --type cron                  what is due when
+  weir events send --type com.example.order --source /shop --data @order.json
+                                                  tell what happened; workflows that wait for it start
   weir approve EXECUTION --option approve         answer
   weir run flow.json --input '{\"n\": 1}' --plugin text.wasm
                                                   run one workflow without a host
@@ -94,6 +97,9 @@ enum Command {
     /// What starts workflows by itself: list, show, switch, fire.
     #[command(subcommand, visible_alias = "trigger")]
     Triggers(triggers::Triggers),
+    /// Send events, and list them.
+    #[command(subcommand)]
+    Events(events::Events),
     /// Plugins: inspect, add, list, show, enable, disable, delete.
     #[command(subcommand, visible_alias = "plugins")]
     Plugin(plugins::Plugin),
@@ -163,6 +169,7 @@ async fn run(cli: Cli, out: Out) -> anyhow::Result<Outcome> {
         Command::Approvals(approvals) => approvals.run(&globals.client()?, out).await,
         Command::Approve(approve) => approve.run(&globals.client()?, out).await,
         Command::Triggers(triggers) => triggers.run(&globals.client()?, out).await,
+        Command::Events(events) => events.run(&globals.client()?, out).await,
         Command::Plugin(plugin) => plugin.run(globals, out).await,
         Command::Reference(reference) => reference.run(out),
         Command::Cron(cron) => cron.run(out),

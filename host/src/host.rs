@@ -102,6 +102,7 @@ async fn recover(driver: Driver, triggers: Triggers, app: App) -> Result<(), Sto
         );
     }
     triggers.start_schedules();
+    triggers.start_dispatching();
     app.set_ready();
     Ok(())
 }

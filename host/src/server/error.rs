@@ -69,6 +69,8 @@ codes! {
     ApprovalNotFound, "approval_not_found", NOT_FOUND, "there is no such approval";
     /// No such trigger.
     TriggerNotFound, "trigger_not_found", NOT_FOUND, "there is no such trigger";
+    /// No such event.
+    EventNotFound, "event_not_found", NOT_FOUND, "there is no such event";
     /// No such plugin or tool.
     PluginNotFound, "plugin_not_found", NOT_FOUND, "there is no such plugin or tool";
     /// The path exists, the method does not.

@@ -16,7 +16,7 @@ use super::{
     error::{Code, Problem},
     live::EventView,
     router::{Access, ROUTES},
-    routes::{approvals, executions, health, plugins, schema, triggers, workflows},
+    routes::{approvals, events, executions, health, plugins, schema, triggers, workflows},
     view::Page,
 };
 
@@ -32,6 +32,7 @@ use super::{
         approvals::list, approvals::list_of_execution, approvals::approve,
         triggers::list, triggers::show, triggers::enable, triggers::disable, triggers::fire, triggers::occurrences,
         triggers::next,
+        events::list, events::send, events::show,
         plugins::list, plugins::upload, plugins::show, plugins::delete, plugins::enable, plugins::disable,
         plugins::try_tool,
     ),
@@ -41,6 +42,7 @@ use super::{
         (name = "executions", description = "what runs and ran"),
         (name = "approvals", description = "what people are asked"),
         (name = "triggers", description = "what starts workflows by itself"),
+        (name = "events", description = "what happened elsewhere, and here, and starts workflows"),
         (name = "plugins", description = "tools and agents"),
         (name = "host", description = "the host itself"),
     ),

@@ -13,7 +13,7 @@ use super::{
     App,
     gate::Gate,
     no_method, no_route,
-    routes::{approvals, executions, health, plugins, schema, triggers, workflows},
+    routes::{approvals, events, executions, health, plugins, schema, triggers, workflows},
 };
 use crate::identity::Role;
 
@@ -126,6 +126,10 @@ routes! {
     post   Operator "/api/triggers/{trigger}/fire"                        => triggers::fire, "trigger.fire";
     get    Viewer   "/api/triggers/{trigger}/occurrences"                 => triggers::occurrences;
     get    Viewer   "/api/triggers/{trigger}/next"                        => triggers::next;
+
+    get    Viewer   "/api/events"                                         => events::list;
+    post   Operator "/api/events"                                         => events::send, "event.send";
+    get    Viewer   "/api/events/{seq}"                                   => events::show;
 
     get    Viewer   "/api/plugins"                                        => plugins::list;
     post   Admin    "/api/plugins"                                        => plugins::upload, "plugin.install";

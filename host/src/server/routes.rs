@@ -1,6 +1,7 @@
 //! The handlers, one file for each noun.
 
 pub(super) mod approvals;
+pub(super) mod events;
 pub(super) mod executions;
 pub(super) mod health;
 pub(super) mod plugins;

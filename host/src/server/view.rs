@@ -1,6 +1,7 @@
 //! The JSON that clients read: field names and shapes of the API, made from rows of the store.
 
 mod approval;
+mod bus_event;
 mod execution;
 mod plugin;
 mod step;
@@ -13,6 +14,7 @@ use weir_engine::{failure::Failure, id::Timestamp, json::Json, limits::Amounts};
 
 pub use self::{
     approval::{ApprovalView, DecisionView},
+    bus_event::BusEventView,
     execution::{ExecutionSummary, ExecutionView, PausedView},
     plugin::{PluginDetail, PluginSummary},
     step::{LogLineView, StepView},

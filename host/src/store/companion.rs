@@ -9,6 +9,7 @@ use super::{
     Store, StoreError,
     audit::{self, AuditEntry},
     batch::{Prepared, Rows},
+    bus::NewBusEvent,
     columns::Columns,
     error::database,
     now,
@@ -30,6 +31,8 @@ pub enum Companion {
     Occurrence(NewOccurrence),
     /// How far a schedule has come.
     Moved(Moved),
+    /// What the host tells of it. One that is there already stays as it is.
+    BusEvent(NewBusEvent),
 }
 
 /// A client's name for a start: the same name starts nothing again.
@@ -52,6 +55,7 @@ pub(super) struct Companions {
     keys: Rows,
     occurrences: Rows,
     moved: Rows,
+    bus_events: Rows,
 }
 
 /// The companions of a batch, ready for the statement.
@@ -60,6 +64,7 @@ pub(super) struct Bound {
     keys: String,
     occurrences: String,
     moved: String,
+    bus_events: String,
 }
 
 impl Companions {
@@ -74,6 +79,7 @@ impl Companions {
                 }
                 Companion::Occurrence(occurrence) => occurrence.push(&mut all.occurrences)?,
                 Companion::Moved(moved) => moved.push(&mut all.moved)?,
+                Companion::BusEvent(event) => event.push(&mut all.bus_events)?,
             }
         }
         Ok(all)
@@ -90,17 +96,24 @@ impl Companions {
             all.keys.extend(&companions.keys);
             all.occurrences.extend(&companions.occurrences);
             all.moved.extend(&companions.moved);
+            all.bus_events.extend(&companions.bus_events);
         }
         if all.is_empty() {
             return Ok(None);
         }
         let audit = if all.audit.is_empty() { "[]".to_owned() } else { audit::rows(connection, &all.audit).await? };
         let (keys, occurrences, moved) = (all.keys.finish(), all.occurrences.finish(), all.moved.finish());
-        Ok(Some(Bound { audit, keys, occurrences, moved }))
+        Ok(Some(Bound { audit, keys, occurrences, moved, bus_events: all.bus_events.finish() }))
     }
 
     fn is_empty(&self) -> bool {
-        self.audit.is_empty() && [&self.keys, &self.occurrences, &self.moved].iter().all(|rows| rows.is_empty())
+        let tables = [&self.keys, &self.occurrences, &self.moved, &self.bus_events];
+        self.audit.is_empty() && tables.iter().all(|rows| rows.is_empty())
+    }
+
+    /// Whether the host tells something of it.
+    pub(super) fn has_bus_events(&self) -> bool {
+        !self.bus_events.is_empty()
     }
 }
 
@@ -109,7 +122,7 @@ impl Bound {
         self,
         query: Query<'q, sqlx::Sqlite, SqliteArguments>,
     ) -> Query<'q, sqlx::Sqlite, SqliteArguments> {
-        query.bind(self.audit).bind(self.keys).bind(self.occurrences).bind(self.moved)
+        query.bind(self.audit).bind(self.keys).bind(self.occurrences).bind(self.moved).bind(self.bus_events)
     }
 }
 

@@ -108,6 +108,16 @@ macro_rules! move_triggers {
     };
 }
 
+/// Writes events to the bus; one that is there already stays as it is.
+macro_rules! insert_bus_events {
+    () => {
+        "INSERT INTO bus_events (source, id, type, subject, time, event, lineage, received_at) \
+         SELECT j.value->>0, j.value->>1, j.value->>2, j.value->>3, j.value->>4, j.value->>5, j.value->>6, \
+         j.value->>7 FROM json_each(?) AS j WHERE true ON CONFLICT (source, id) DO NOTHING"
+    };
+}
+
+pub(super) mod bus;
 pub(super) mod triggers;
 
 /// A bulk insertion: where to, and the columns.
@@ -177,7 +187,7 @@ WRITE_COMPANIONS = concat!(insert_audit!(), ";\
      SELECT j.value->>0, j.value->>1, j.value->>2, j.value->>3, j.value->>4 FROM json_each(?) AS j;",
     insert_occurrences!(), "execution_id = excluded.execution_id, at = excluded.at, \
      status = CASE WHEN occurrences.status = 'queued' THEN excluded.status END;",
-    move_triggers!(), ";");
+    move_triggers!(), ";", insert_bus_events!(), ";");
 
 BEGIN = "BEGIN IMMEDIATE";
 COMMIT = "COMMIT";
@@ -289,7 +299,7 @@ mod tests {
 
     use super::{
         super::{connect, directory::Directory},
-        ALL, INSERT_EVENTS, INSERT_EXECUTIONS, INSERT_STEPS, triggers,
+        ALL, INSERT_EVENTS, INSERT_EXECUTIONS, INSERT_STEPS, bus, triggers,
     };
 
     /// Tables that grow with every execution.
@@ -333,7 +343,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut connection = connect::writer(&Directory::prepare(folder.path()).unwrap().database()).await.unwrap();
         let bulk = [INSERT_EXECUTIONS, INSERT_EVENTS, INSERT_STEPS].map(|insertion| insertion.text(4));
-        for (name, text) in ALL.iter().chain(triggers::ALL).copied().chain(bulk.iter().map(|text| ("bulk", &**text))) {
+        let all = ALL.iter().chain(triggers::ALL).chain(bus::ALL).copied();
+        for (name, text) in all.chain(bulk.iter().map(|text| ("bulk", &**text))) {
             let with_plan =
                 |s: &&str| !["", "BEGIN IMMEDIATE", "COMMIT", "ROLLBACK"].contains(s) && !s.starts_with("PRAGMA");
             for statement in text.split(';').map(str::trim).filter(with_plan) {
@@ -342,6 +353,7 @@ mod tests {
                 let listing = name.starts_with("EXECUTIONS")
                     || name.starts_with("APPROVALS")
                     || name.starts_with("OCCURRENCES")
+                    || name.starts_with("BUS_EVENTS")
                     || name == "STEPS";
                 assert!(!listing || !plan.iter().any(|detail| detail.contains("TEMP B-TREE")), "{name}: {plan:#?}");
             }
