@@ -4,6 +4,7 @@ mod abuse;
 mod api;
 mod auth;
 mod bodies;
+mod cloud_events;
 mod documented;
 mod events;
 mod support;
