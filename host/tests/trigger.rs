@@ -2,4 +2,5 @@
 
 mod daylight;
 mod parsing;
+mod schedules;
 mod times;
