@@ -194,7 +194,8 @@ async fn r9_a_clock_that_goes_back_starts_nothing_twice() {
     assert_eq!(desk.fired(&trigger).await.len(), 6);
     assert_eq!(desk.trigger(&trigger).await.next_at, Some(Timestamp(at[6])));
     // Saved anew while the clock is behind: it still never goes back.
-    desk.update(&trigger, with(quick(), json!({ "schedule": "*/10 * * * *", "overlap": "allow", "catch_up": "skip" }))).await;
+    desk.update(&trigger, with(quick(), json!({ "schedule": "*/10 * * * *", "overlap": "allow", "catch_up": "skip" })))
+        .await;
     desk.look(at[5]).await;
     assert_eq!(desk.occurrences(&trigger).await.len(), 6);
     desk.look(at[6]).await;
