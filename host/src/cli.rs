@@ -13,6 +13,7 @@ use crate::{
 };
 
 mod approvals;
+mod cron;
 mod demo;
 mod executions;
 mod file;
@@ -37,6 +38,8 @@ Examples:
   weir run flow.json --input '{\"n\": 1}' --plugin text.wasm
                                                   run one workflow without a host
   weir reference '$.input.a' --scope @scope.json  what a reference resolves to
+  weir cron next '0 9 * * MON-FRI' --timezone Europe/Berlin
+                                                  when a schedule runs
 
 A client finds the host at --url (WEIR_URL), and its token in --token (WEIR_TOKEN) or in DATA/admin-token.";
 
@@ -96,6 +99,9 @@ enum Command {
     Plugin(plugins::Plugin),
     /// Show what a reference or template resolves to.
     Reference(reference::Reference),
+    /// Schedules: when they run.
+    #[command(subcommand)]
+    Cron(cron::Cron),
     /// Print the API's description (OpenAPI 3.1).
     Openapi,
     /// Print the version.
@@ -159,6 +165,7 @@ async fn run(cli: Cli, out: Out) -> anyhow::Result<Outcome> {
         Command::Triggers(triggers) => triggers.run(&globals.client()?, out).await,
         Command::Plugin(plugin) => plugin.run(globals, out).await,
         Command::Reference(reference) => reference.run(out),
+        Command::Cron(cron) => cron.run(out),
         Command::Openapi => {
             out.text(crate::server::openapi::document().trim_end());
             Ok(Outcome::Done)
