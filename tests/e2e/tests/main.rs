@@ -9,5 +9,6 @@ mod load;
 mod nesting;
 mod sample;
 mod saves;
+mod schedules;
 mod stop;
 mod workflows;
