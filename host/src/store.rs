@@ -42,7 +42,7 @@ pub use self::{
     companion::{Companion, IdempotencyKey},
     error::StoreError,
     executions::{ExecutionFilter, ExecutionRow, StoredExecution, Unfinished, Wake},
-    plugins::{Installed, NewPlugin, PluginRow},
+    plugins::{Installed, NewPlugin, PluginRow, Precedence},
     steps::{StepCursor, StepOutput, StepPage, StepRow, StepStatus},
     workflows::{NewWorkflow, Saved, WorkflowFilter, WorkflowOrder, WorkflowRow, WorkflowVersion},
 };
