@@ -45,7 +45,7 @@ pub use self::{
     error::StoreError,
     executions::{ExecutionFilter, ExecutionRow, StoredExecution, Unfinished, Wake},
     occurrences::{Moved, NewOccurrence, OccurrenceRow, OccurrenceStatus, UnfinishedOfSchedule},
-    plugins::{Installed, NewPlugin, PluginRow},
+    plugins::{Installed, NewPlugin, PluginRow, Precedence},
     steps::{StepCursor, StepOutput, StepPage, StepRow, StepStatus},
     triggers::{NewTrigger, TriggerFilter, TriggerRow},
     workflows::{NewWorkflow, Saved, WorkflowFilter, WorkflowOrder, WorkflowRow, WorkflowVersion},
