@@ -29,6 +29,8 @@ pub struct Config {
     pub egress: EgressConfig,
     /// The ways to reach people, by the names under which human steps list them.
     pub channels: BTreeMap<String, ChannelConfig>,
+    /// Whether schedules start workflows.
+    pub schedules: bool,
     /// The program `weir`, which is started to compile plugins; by default the running one.
     #[serde(skip)]
     pub program: Option<PathBuf>,
@@ -43,6 +45,7 @@ impl Default for Config {
             log_json: false,
             egress: EgressConfig::default(),
             channels: BTreeMap::new(),
+            schedules: true,
             program: None,
         }
     }

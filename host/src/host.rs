@@ -77,7 +77,7 @@ impl Host {
         let triggers = Triggers::new(store.clone(), driver.clone());
         let app = App::new(store.clone(), driver.clone(), triggers.clone(), runtime, Guard::new(&token.token), stop);
         let serving = tokio::spawn(server::serve(listener, app.clone()));
-        let recovering = tokio::spawn(recover(driver.clone(), triggers.clone(), app));
+        let recovering = tokio::spawn(recover(driver.clone(), triggers.clone(), app, config.schedules));
         Ok(Running { address, token, store, driver, triggers, trigger, serving, recovering })
     }
 }
@@ -91,7 +91,7 @@ fn runtime_config(config: &Config) -> Result<RuntimeConfig, StartHostError> {
     Ok(runtime)
 }
 
-async fn recover(driver: Driver, triggers: Triggers, app: App) -> Result<(), StoreError> {
+async fn recover(driver: Driver, triggers: Triggers, app: App, schedules: bool) -> Result<(), StoreError> {
     triggers.recover().await?;
     let recovered = driver.recover().await?;
     if recovered.running + recovered.waiting > 0 {
@@ -101,7 +101,9 @@ async fn recover(driver: Driver, triggers: Triggers, app: App) -> Result<(), Sto
             recovered.waiting
         );
     }
-    triggers.start_schedules();
+    if schedules {
+        triggers.start_schedules();
+    }
     app.set_ready();
     Ok(())
 }
