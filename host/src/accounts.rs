@@ -50,7 +50,11 @@ pub enum AccountError {
     #[error("name at least one role")]
     NoRoles,
     /// The password is too weak, or too long.
-    #[error("the password must have at least {} characters and at most {} bytes", password::CHARS_MIN, password::BYTES_MAX)]
+    #[error(
+        "the password must have at least {} characters and at most {} bytes",
+        password::CHARS_MIN,
+        password::BYTES_MAX
+    )]
     Password,
     /// A token would be of no use from the start.
     #[error("the token must expire in the future")]

@@ -5,16 +5,20 @@ use std::{io, net::SocketAddr, sync::Arc};
 use tokio::{net::TcpListener, task::JoinHandle};
 
 use crate::{
+    accounts::Accounts,
     config::Config,
     driver::{Driver, DriverConfig},
     runtime::{Runtime, RuntimeConfig, RuntimeError},
     server::{
-        self, App,
-        auth::{AdminToken, Guard, TokenError},
+        self, App, AppParts,
+        auth::{AdminToken, TokenError},
+        network::Network,
         shutdown::{self, Trigger},
     },
     store::{Store, StoreError, StoreOptions},
 };
+
+mod housekeeping;
 
 /// Starts hosts.
 #[derive(Debug)]
@@ -23,6 +27,9 @@ pub struct Host;
 /// Why a host did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartHostError {
+    /// A setting makes no sense.
+    #[error("could not use the configuration: {0}")]
+    Config(String),
     /// The store cannot be opened.
     #[error("could not open the store")]
     Store(#[from] StoreError),
@@ -52,9 +59,11 @@ pub struct Running {
     token: AdminToken,
     store: Store,
     driver: Driver,
+    accounts: Accounts,
     trigger: Trigger,
     serving: JoinHandle<()>,
     recovering: JoinHandle<Result<(), StoreError>>,
+    keeping: JoinHandle<()>,
 }
 
 impl Host {
@@ -72,10 +81,21 @@ impl Host {
         let address = listener.local_addr().map_err(listen)?;
         let driver = Driver::new(store.clone(), Arc::clone(&runtime), DriverConfig::default());
         let (trigger, stop) = shutdown::pair();
-        let app = App::new(store.clone(), driver.clone(), runtime, Guard::new(&token.token), stop);
+        let accounts = Accounts::open(store.clone(), &token.token).await?;
+        let network = Network::new(&config, address).map_err(StartHostError::Config)?;
+        let app = App::new(AppParts {
+            store: store.clone(),
+            driver: driver.clone(),
+            runtime,
+            accounts: accounts.clone(),
+            network,
+            connections_per_address: config.connections_per_address,
+            shutdown: stop,
+        });
+        let keeping = tokio::spawn(housekeeping::run(accounts.clone(), store.clone()));
         let serving = tokio::spawn(server::serve(listener, app.clone()));
         let recovering = tokio::spawn(recover(driver.clone(), app));
-        Ok(Running { address, token, store, driver, trigger, serving, recovering })
+        Ok(Running { address, token, store, driver, accounts, trigger, serving, recovering, keeping })
     }
 }
 
@@ -130,6 +150,10 @@ impl Running {
         let (served, ()) = tokio::join!(self.serving, self.driver.stop());
         if let Err(error) = served {
             tracing::error!("the server broke off: {error}");
+        }
+        self.keeping.abort();
+        if let Err(error) = self.accounts.flush().await {
+            tracing::warn!("could not note what was used last: {error}");
         }
         self.store.close().await;
     }

@@ -127,7 +127,8 @@ impl Store {
         let readers = connect::readers(&directory.database(), options.readers);
         let (writer, receiver) = mpsc::channel(options.queue.clamp(1, QUEUE_MAX));
         tokio::spawn(Writer::new(connection, receiver, lock).run());
-        let store = Self { inner: Arc::new(Inner { directory, readers, writer, plugin_files: Mutex::new(()) }), audit: None };
+        let store =
+            Self { inner: Arc::new(Inner { directory, readers, writer, plugin_files: Mutex::new(()) }), audit: None };
         store.sweep_plugins().await?;
         Ok(store)
     }

@@ -67,9 +67,11 @@ impl Known {
     }
 
     pub(super) fn used(&self) -> (Used, Used) {
-        let tokens = self.tokens.values().filter_map(|token| Some((Arc::clone(&token.id), token.last_use.unwritten()?)));
+        let tokens =
+            self.tokens.values().filter_map(|token| Some((Arc::clone(&token.id), token.last_use.unwritten()?)));
         let sessions = self.sessions.values();
-        let sessions = sessions.filter_map(|session| Some((Arc::clone(&session.row.hash), session.last_use.unwritten()?)));
+        let sessions =
+            sessions.filter_map(|session| Some((Arc::clone(&session.row.hash), session.last_use.unwritten()?)));
         (tokens.collect(), sessions.collect())
     }
 

@@ -83,11 +83,13 @@ impl Accounts {
             let expires_at = Timestamp(now.0.saturating_add(ABSOLUTE_MICROS));
             let (principal, instead_of) = {
                 let known = accounts.known();
-                let user = known.user(&user_id).filter(|(row, _)| !row.disabled && Some(&row.password) == checked.as_ref());
+                let user =
+                    known.user(&user_id).filter(|(row, _)| !row.disabled && Some(&row.password) == checked.as_ref());
                 let principal = user.map(|(_, principal)| Arc::clone(principal)).ok_or(AccountError::SignIn)?;
                 (principal, known.surplus(now, Some(&user_id), OF_A_USER - 1))
             };
-            let session = SessionRow { hash: hex(&hash).into(), user_id, created_at: now, last_used_at: now, expires_at };
+            let session =
+                SessionRow { hash: hex(&hash).into(), user_id, created_at: now, last_used_at: now, expires_at };
             let new = NewSession { session: session.clone(), instead_of: instead_of.clone() };
             accounts.inner.store.audited(audit).create_session(new).await?;
             let mut known = accounts.known_mut();

@@ -49,7 +49,9 @@ impl From<AccountError> for ApiError {
                 Code::InvalidFields
             }
             AccountError::SignIn => Code::SignInFailed,
-            AccountError::Throttled(wait) => return Self::new(Code::TooManyAttempts, error.to_string()).retry_after(wait),
+            AccountError::Throttled(wait) => {
+                return Self::new(Code::TooManyAttempts, error.to_string()).retry_after(wait);
+            }
             AccountError::Busy => Code::Unavailable,
             AccountError::Store(error) => return error.into(),
         };

@@ -6,7 +6,8 @@ use unicode_normalization::UnicodeNormalization as _;
 /// in how Unicode composes its letters.
 #[must_use]
 pub fn folded(name: &str) -> String {
-    let once = |name: &str| caseless::default_case_fold_str(&name.nfkc().collect::<String>()).nfkc().collect::<String>();
+    let once =
+        |name: &str| caseless::default_case_fold_str(&name.nfkc().collect::<String>()).nfkc().collect::<String>();
     // Folding may make what normalizes further, once: the second time nothing changes any more.
     once(&once(name.trim())).trim().to_owned()
 }

@@ -117,7 +117,8 @@ impl Store {
         used: Vec<(Arc<str>, Timestamp)>,
     ) -> Result<(), StoreError> {
         let rows: Vec<(&str, i64)> = used.iter().map(|(id, at)| (&**id, at.0)).collect();
-        let rows = serde_json::Value::from_iter(rows.into_iter().map(|(id, at)| serde_json::json!([id, at]))).to_string();
+        let rows =
+            serde_json::Value::from_iter(rows.into_iter().map(|(id, at)| serde_json::json!([id, at]))).to_string();
         self.write(move |connection| {
             Box::pin(async move {
                 let done = sqlx::query(statement).bind(rows).execute(connection).await;

@@ -56,6 +56,7 @@ impl TestHost {
         let config = Config {
             data: data.path().to_owned(),
             listen: "127.0.0.1:0".parse().unwrap(),
+            allowed_hosts: vec!["x".to_owned()],
             program: Some(env!("CARGO_BIN_EXE_weir").into()),
             ..Config::default()
         };
