@@ -104,7 +104,7 @@ codes! {
     /// There are as many of these as the host allows.
     TooMany, "too_many", CONFLICT, "there are too many of these";
     /// The first request with this idempotency key is still being answered.
-    InFlight, "request_in_flight", CONFLICT, "the first request with this key is being answered";
+    RequestInFlight, "request_in_flight", CONFLICT, "the first request with this key is being answered";
     /// The body is larger than the route takes.
     BodyTooLarge, "body_too_large", PAYLOAD_TOO_LARGE, "the body is too large";
     /// The body is of a type or encoding that the route does not take.
@@ -124,7 +124,7 @@ codes! {
     /// The uploaded bytes are not a plugin that we accept.
     InvalidPlugin, "invalid_plugin", UNPROCESSABLE_ENTITY, "the plugin is not acceptable";
     /// The idempotency key was used for another request.
-    KeyReused, "idempotency_key_reused", UNPROCESSABLE_ENTITY, "the key was used for another request";
+    IdempotencyKeyReused, "idempotency_key_reused", UNPROCESSABLE_ENTITY, "the key was used for another request";
     /// Too many attempts failed.
     TooManyAttempts, "too_many_attempts", TOO_MANY_REQUESTS, "too many attempts failed";
     /// A fault of the host.

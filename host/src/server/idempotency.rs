@@ -72,7 +72,7 @@ impl Key {
             return Ok(Held { in_flight, key });
         }
         let detail = "the first request with this idempotency key is still being answered; send it again";
-        Err(ApiError::new(Code::InFlight, detail).retry_after(Duration::from_secs(1)))
+        Err(ApiError::new(Code::RequestInFlight, detail).retry_after(Duration::from_secs(1)))
     }
 
     /// The execution that the key started before, if it did, for the same request.
@@ -82,7 +82,7 @@ impl Key {
             Some(known) if known.request_digest == self.request_digest => Ok(Some(known.execution_id)),
             Some(_) => {
                 let detail = "this idempotency key was used for another request; use a new key for a new request";
-                Err(ApiError::new(Code::KeyReused, detail))
+                Err(ApiError::new(Code::IdempotencyKeyReused, detail))
             }
         }
     }
