@@ -16,6 +16,7 @@ use crate::{
         shutdown::{self, Trigger},
     },
     store::{Store, StoreError, StoreOptions},
+    trigger::Triggers,
 };
 
 mod housekeeping;
@@ -60,6 +61,7 @@ pub struct Running {
     store: Store,
     driver: Driver,
     accounts: Accounts,
+    triggers: Triggers,
     trigger: Trigger,
     serving: JoinHandle<()>,
     recovering: JoinHandle<Result<(), StoreError>>,
@@ -81,11 +83,13 @@ impl Host {
         let address = listener.local_addr().map_err(listen)?;
         let driver = Driver::new(store.clone(), Arc::clone(&runtime), DriverConfig::default());
         let (trigger, stop) = shutdown::pair();
+        let triggers = Triggers::new(store.clone(), driver.clone());
         let accounts = Accounts::open(store.clone(), &token.token).await?;
         let network = Network::new(&config, address).map_err(StartHostError::Config)?;
         let app = App::new(AppParts {
             store: store.clone(),
             driver: driver.clone(),
+            triggers: triggers.clone(),
             runtime,
             accounts: accounts.clone(),
             network,
@@ -94,8 +98,8 @@ impl Host {
         });
         let keeping = tokio::spawn(housekeeping::run(accounts.clone(), store.clone()));
         let serving = tokio::spawn(server::serve(listener, app.clone()));
-        let recovering = tokio::spawn(recover(driver.clone(), app));
-        Ok(Running { address, token, store, driver, accounts, trigger, serving, recovering, keeping })
+        let recovering = tokio::spawn(recover(driver.clone(), triggers.clone(), app));
+        Ok(Running { address, token, store, driver, accounts, triggers, trigger, serving, recovering, keeping })
     }
 }
 
@@ -108,7 +112,8 @@ fn runtime_config(config: &Config) -> Result<RuntimeConfig, StartHostError> {
     Ok(runtime)
 }
 
-async fn recover(driver: Driver, app: App) -> Result<(), StoreError> {
+async fn recover(driver: Driver, triggers: Triggers, app: App) -> Result<(), StoreError> {
+    triggers.recover().await?;
     let recovered = driver.recover().await?;
     if recovered.running + recovered.waiting > 0 {
         tracing::info!(
@@ -117,6 +122,7 @@ async fn recover(driver: Driver, app: App) -> Result<(), StoreError> {
             recovered.waiting
         );
     }
+    triggers.start_schedules();
     app.set_ready();
     Ok(())
 }
@@ -147,7 +153,7 @@ impl Running {
     /// store. What did not end is taken up at the next start.
     pub async fn stop(self) {
         self.trigger.begin();
-        let (served, ()) = tokio::join!(self.serving, self.driver.stop());
+        let (served, (), ()) = tokio::join!(self.serving, self.driver.stop(), self.triggers.stop());
         if let Err(error) = served {
             tracing::error!("the server broke off: {error}");
         }

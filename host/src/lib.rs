@@ -7,11 +7,15 @@ pub mod cli;
 pub mod client;
 pub mod config;
 pub mod driver;
+pub mod egress;
 mod host;
 pub mod identity;
+pub mod notify;
 pub mod runtime;
 pub mod schema;
 pub mod server;
 pub mod store;
+pub mod trigger;
+pub mod webhook_signature;
 
 pub use host::{Host, Running, StartHostError};

@@ -21,27 +21,25 @@ use tokio::{net::TcpListener, sync::Semaphore};
 
 use self::{
     act::Ledger,
-    current::Current,
     door::Door,
     error::{ApiError, Code},
     gate::Who,
     idempotency::InFlight,
     network::Network,
-    schemas::Schemas,
     shutdown::Shutdown,
 };
 use crate::{
     accounts::{Accounts, throttle::Throttle},
-    driver::Driver,
+    driver::{CurrentWorkflow, Driver},
     runtime::Runtime,
     store::Store,
+    trigger::Triggers,
 };
 
 mod accept;
 mod act;
 pub mod auth;
 pub mod body;
-mod current;
 mod door;
 pub mod error;
 mod gate;
@@ -80,6 +78,8 @@ pub struct Parts {
     pub store: Store,
     /// Runs executions.
     pub driver: Driver,
+    /// Starts executions by themselves.
+    pub triggers: Triggers,
     /// Runs plugins.
     pub runtime: Arc<Runtime>,
     /// Knows who may come in.
@@ -96,10 +96,6 @@ pub struct Parts {
     streams: Arc<Semaphore>,
     /// Places for uploads.
     uploads: Semaphore,
-    /// Compiled JSON Schemas.
-    schemas: Schemas,
-    /// Newest versions of live workflows.
-    current: Current,
     /// Wrong credentials, by address.
     strangers: Throttle<IpAddr>,
     /// How much of what is refused is written down.
@@ -114,6 +110,8 @@ pub struct AppParts {
     pub store: Store,
     /// Runs executions.
     pub driver: Driver,
+    /// Starts executions by themselves.
+    pub triggers: Triggers,
     /// Runs plugins.
     pub runtime: Arc<Runtime>,
     /// Knows who may come in.
@@ -138,10 +136,11 @@ impl App {
     /// The API over these parts; not ready until [`App::set_ready`].
     #[must_use]
     pub fn new(parts: AppParts) -> Self {
-        let AppParts { store, driver, runtime, accounts, network, connections_per_address, shutdown } = parts;
+        let AppParts { store, driver, triggers, runtime, accounts, network, connections_per_address, shutdown } = parts;
         Self(Arc::new(Parts {
             store,
             driver,
+            triggers,
             runtime,
             accounts,
             network,
@@ -150,12 +149,19 @@ impl App {
             ready: AtomicBool::new(false),
             streams: Arc::new(Semaphore::new(STREAMS_MAX)),
             uploads: Semaphore::new(UPLOADS_MAX),
-            schemas: Schemas::default(),
-            current: Current::default(),
             strangers: Throttle::new(WRONG_CREDENTIALS, WRONG_WINDOW, COUNTED_MAX),
             ledger: Ledger::default(),
             in_flight: InFlight::default(),
         }))
+    }
+
+    /// The live workflow with this id or name, and its newest version.
+    async fn workflow(&self, id_or_name: &str) -> Result<Arc<CurrentWorkflow>, ApiError> {
+        self.driver.current(id_or_name).await?.ok_or_else(|| {
+            let name: String = id_or_name.chars().take(128).collect();
+            let detail = format!("there is no workflow {name:?}; GET /api/workflows lists them");
+            ApiError::new(Code::WorkflowNotFound, detail)
+        })
     }
 
     /// Recovery is done: requests are answered from now on.

@@ -24,12 +24,14 @@ mod error;
 mod events;
 mod executions;
 mod folded;
+mod occurrences;
 mod plugins;
 mod projection;
 mod queries;
 mod sessions;
 mod steps;
 mod tokens;
+mod triggers;
 mod users;
 mod workflows;
 mod writer;
@@ -47,10 +49,12 @@ pub use self::{
     error::StoreError,
     executions::{ExecutionFilter, ExecutionRow, StoredExecution, Unfinished, Wake},
     folded::folded,
+    occurrences::{Moved, NewOccurrence, OccurrenceRow, OccurrenceStatus, UnfinishedOfSchedule},
     plugins::{Installed, NewPlugin, PluginRow},
     sessions::{NewSession, SessionRow},
     steps::{StepCursor, StepOutput, StepPage, StepRow, StepStatus},
     tokens::{NewToken, TokenRow},
+    triggers::{NewTrigger, TriggerFilter, TriggerRow},
     users::{NewUser, UserChange, UserRow},
     workflows::{NewWorkflow, Saved, WorkflowFilter, WorkflowOrder, WorkflowRow, WorkflowVersion},
 };

@@ -73,6 +73,8 @@ codes! {
     ExecutionNotFound, "execution_not_found", NOT_FOUND, "there is no such execution";
     /// No such question.
     ApprovalNotFound, "approval_not_found", NOT_FOUND, "there is no such approval";
+    /// No such trigger.
+    TriggerNotFound, "trigger_not_found", NOT_FOUND, "there is no such trigger";
     /// No such plugin or tool.
     PluginNotFound, "plugin_not_found", NOT_FOUND, "there is no such plugin or tool";
     /// No such token.
@@ -85,6 +87,8 @@ codes! {
     BodyTimeout, "body_timeout", REQUEST_TIMEOUT, "the body came too slowly";
     /// Something else has this name: another live workflow, token or user.
     NameTaken, "name_taken", CONFLICT, "the name is taken";
+    /// Another workflow has a webhook with this path.
+    PathTaken, "path_taken", CONFLICT, "the path of a webhook is taken";
     /// The workflow was changed since the version that the client had read.
     VersionConflict, "version_conflict", CONFLICT, "the workflow was changed meanwhile";
     /// An execution was started for this before.

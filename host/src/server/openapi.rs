@@ -16,7 +16,9 @@ use super::{
     error::{Code, Problem},
     live::EventView,
     router::{Access, ROUTES},
-    routes::{agents, approvals, audit, executions, health, plugins, schema, session, tokens, users, workflows},
+    routes::{
+        agents, approvals, audit, executions, health, plugins, schema, session, tokens, triggers, users, workflows,
+    },
     view::Page,
 };
 
@@ -30,6 +32,8 @@ use super::{
         executions::execute, executions::list_of_workflow, executions::list, executions::show, executions::steps,
         executions::events, executions::cancel,
         approvals::list, approvals::list_of_execution, approvals::approve,
+        triggers::list, triggers::show, triggers::enable, triggers::disable, triggers::fire, triggers::occurrences,
+        triggers::next,
         plugins::list, plugins::upload, plugins::show, plugins::delete, plugins::enable, plugins::disable,
         plugins::try_tool,
         session::create, session::show, session::delete, tokens::list, tokens::create, tokens::revoke,
@@ -42,6 +46,7 @@ use super::{
         (name = "workflows", description = "what to run"),
         (name = "executions", description = "what runs and ran"),
         (name = "approvals", description = "what people are asked"),
+        (name = "triggers", description = "what starts workflows by itself"),
         (name = "plugins", description = "tools and agents"),
         (name = "identity", description = "who may ask, and what they may do"),
         (name = "audit", description = "what was done, refused and failed"),

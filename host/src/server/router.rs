@@ -13,7 +13,9 @@ use super::{
     App,
     gate::Gate,
     no_method, no_route,
-    routes::{agents, approvals, audit, executions, health, plugins, schema, session, tokens, users, workflows},
+    routes::{
+        agents, approvals, audit, executions, health, plugins, schema, session, tokens, triggers, users, workflows,
+    },
 };
 use crate::identity::Role;
 
@@ -118,6 +120,14 @@ routes! {
     get    Viewer   "/api/executions/{execution}/approvals"               => approvals::list_of_execution;
     post   Approver "/api/executions/{execution}/approve"                 => approvals::approve, "approval.decide";
     get    Viewer   "/api/approvals"                                      => approvals::list;
+
+    get    Viewer   "/api/triggers"                                       => triggers::list;
+    get    Viewer   "/api/triggers/{trigger}"                             => triggers::show;
+    post   Author   "/api/triggers/{trigger}/enable"                      => triggers::enable, "trigger.enable";
+    post   Author   "/api/triggers/{trigger}/disable"                     => triggers::disable, "trigger.disable";
+    post   Operator "/api/triggers/{trigger}/fire"                        => triggers::fire, "trigger.fire";
+    get    Viewer   "/api/triggers/{trigger}/occurrences"                 => triggers::occurrences;
+    get    Viewer   "/api/triggers/{trigger}/next"                        => triggers::next;
 
     get    Viewer   "/api/plugins"                                        => plugins::list;
     post   Admin    "/api/plugins"                                        => plugins::upload, "plugin.install";

@@ -6,6 +6,7 @@ mod audit;
 mod execution;
 mod plugin;
 mod step;
+mod trigger;
 mod workflow;
 
 use serde::{Serialize, Serializer};
@@ -19,6 +20,7 @@ pub use self::{
     execution::{ExecutionSummary, ExecutionView, PausedView},
     plugin::{PluginDetail, PluginSummary},
     step::{LogLineView, StepView},
+    trigger::{OccurrenceView, TriggerView},
     workflow::{SavedView, WorkflowSummary, WorkflowVersionView, WorkflowView},
 };
 

@@ -11,7 +11,9 @@ use super::{
     batch::{Prepared, Rows},
     columns::Columns,
     error::database,
-    now, queries,
+    now,
+    occurrences::{Moved, NewOccurrence},
+    queries,
 };
 
 /// How long a client's key is kept at least.
@@ -24,6 +26,10 @@ pub enum Companion {
     Audit(AuditEntry),
     /// A client's name for the start.
     IdempotencyKey(IdempotencyKey),
+    /// What a trigger started it for. One that was queued is taken from the queue; any other that is there refuses.
+    Occurrence(NewOccurrence),
+    /// How far a schedule has come.
+    Moved(Moved),
 }
 
 /// A client's name for a start: the same name starts nothing again.
@@ -44,12 +50,16 @@ pub struct IdempotencyKey {
 pub(super) struct Companions {
     audit: Vec<AuditEntry>,
     keys: Rows,
+    occurrences: Rows,
+    moved: Rows,
 }
 
 /// The companions of a batch, ready for the statement.
 pub(super) struct Bound {
     audit: String,
     keys: String,
+    occurrences: String,
+    moved: String,
 }
 
 impl Companions {
@@ -62,6 +72,8 @@ impl Companions {
                     let IdempotencyKey { principal, key, request_digest, execution_id } = key;
                     all.keys.push(&(principal, key, request_digest, execution_id, now()))?;
                 }
+                Companion::Occurrence(occurrence) => occurrence.push(&mut all.occurrences)?,
+                Companion::Moved(moved) => moved.push(&mut all.moved)?,
             }
         }
         Ok(all)
@@ -76,12 +88,19 @@ impl Companions {
         for Prepared { companions, .. } in group {
             all.audit.extend(companions.audit.iter().cloned());
             all.keys.extend(&companions.keys);
+            all.occurrences.extend(&companions.occurrences);
+            all.moved.extend(&companions.moved);
         }
-        if all.audit.is_empty() && all.keys.is_empty() {
+        if all.is_empty() {
             return Ok(None);
         }
         let audit = if all.audit.is_empty() { "[]".to_owned() } else { audit::rows(connection, &all.audit).await? };
-        Ok(Some(Bound { audit, keys: all.keys.finish() }))
+        let (keys, occurrences, moved) = (all.keys.finish(), all.occurrences.finish(), all.moved.finish());
+        Ok(Some(Bound { audit, keys, occurrences, moved }))
+    }
+
+    fn is_empty(&self) -> bool {
+        self.audit.is_empty() && [&self.keys, &self.occurrences, &self.moved].iter().all(|rows| rows.is_empty())
     }
 }
 
@@ -90,7 +109,7 @@ impl Bound {
         self,
         query: Query<'q, sqlx::Sqlite, SqliteArguments>,
     ) -> Query<'q, sqlx::Sqlite, SqliteArguments> {
-        query.bind(self.audit).bind(self.keys)
+        query.bind(self.audit).bind(self.keys).bind(self.occurrences).bind(self.moved)
     }
 }
 

@@ -36,7 +36,7 @@ fn malformed() -> Vec<Vec<u8>> {
     let mut bodies: Vec<Vec<u8>> = texts.iter().map(|text| text.as_bytes().to_vec()).collect();
     bodies.push("[".repeat(10_000).into_bytes());
     bodies.push(("{\"a\":".repeat(10_000) + "1" + &"}".repeat(10_000)).into_bytes());
-    bodies.push(("[".repeat(65) + &"]".repeat(65)).into_bytes());
+    bodies.push(("[".repeat(121) + &"]".repeat(121)).into_bytes());
     bodies.push("{}".encode_utf16().flat_map(u16::to_le_bytes).collect());
     bodies.push(b"{\"a\":\"\xff\xfe\"}".to_vec());
     bodies.push(b"\xc0\xaf".to_vec());
@@ -97,6 +97,21 @@ async fn a6_malformed_json_is_refused_everywhere() {
             assert_refused(&answer, &about);
             assert_eq!(answer.status, 400, "{about}: {answer:?}");
         }
+    }
+    host.running.stop().await;
+}
+
+/// Definitions need it; for all else 64 levels are enough.
+#[tokio::test(flavor = "multi_thread")]
+async fn a6_only_definitions_may_be_nested_deeper_than_64() {
+    let host = TestHost::start().await;
+    let deep = "[".repeat(64) + &"]".repeat(64);
+    for (method, path) in endpoints(&host).await {
+        let body = format!("{{\"input_data\":{deep}}}");
+        let answer = host.request(method, &path, "content-type: application/json\r\n", body.as_bytes()).await;
+        let is_malformed = answer.status == 400 && answer.json()["code"] == "invalid_body";
+        let takes_definitions = ["/api/workflows", "/api/workflows/validate", "/api/workflows/ask"].contains(&&*path);
+        assert_eq!(is_malformed, !takes_definitions, "{method} {path}: {answer:?}");
     }
     host.running.stop().await;
 }

@@ -17,7 +17,7 @@ use crate::graph::{DEPTH_MAX, FAN_OUT_MAX, ITERATIONS_DEFAULT, ITERATIONS_MAX, O
 /// The most options of a human step.
 const OPTIONS_MAX: usize = 32;
 /// The most characters of an id.
-const ID_CHARACTERS_MAX: usize = 64;
+pub(super) const ID_CHARACTERS_MAX: usize = 64;
 /// The most characters of a step's name, and of the name of a tool or an agent.
 const NAME_CHARACTERS_MAX: usize = 256;
 /// Names in the scope that no step and no item may have.
@@ -33,9 +33,17 @@ pub(super) fn root(fields: &mut Fields<'_>, diagnostics: &mut Diagnostics) -> Ve
         diagnostics.error(&place, DiagnosticCode::Empty, "a workflow needs at least one step");
     }
     let mut reader = Reader { diagnostics, ids: BTreeSet::new(), items: Vec::new(), count: 0 };
-    let steps = reader.block(list, &place, 1);
+    let steps = reader.block(list, &place, 0);
     reader.finish();
     steps
+}
+
+/// Whether a name is written as ids are.
+pub(super) fn is_id(name: &str) -> bool {
+    let mut characters = name.chars();
+    let starts = characters.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_');
+    let goes_on = characters.all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
+    starts && goes_on && name.len() <= ID_CHARACTERS_MAX
 }
 
 struct Reader<'d> {
@@ -56,10 +64,11 @@ impl Reader<'_> {
         }
     }
 
+    /// The steps of a block that `depth` parallel steps and loops stand around.
     fn block(&mut self, list: &[Value], place: &Place, depth: usize) -> Vec<StepDefinition> {
         if depth > DEPTH_MAX {
-            let message = format!("steps are nested deeper than {DEPTH_MAX}");
-            self.diagnostics.error(place, DiagnosticCode::TooMany, message);
+            let message = format!("steps are nested deeper than {DEPTH_MAX} parallel steps and loops");
+            self.diagnostics.error(place, DiagnosticCode::TooDeep, message);
             return Vec::new();
         }
         list.iter().enumerate().map_while(|(index, value)| self.item(value, place.at(index), depth)).flatten().collect()
@@ -129,10 +138,7 @@ impl Reader<'_> {
 
     /// Whether a step or an item can be called this; reports why not.
     fn is_usable(&mut self, name: &str, place: &Place) -> bool {
-        let mut characters = name.chars();
-        let starts = characters.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_');
-        let goes_on = characters.all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
-        if !starts || !goes_on || name.len() > ID_CHARACTERS_MAX {
+        if !is_id(name) {
             let name = shown(&Value::from(name));
             let message = format!(
                 "{name} cannot be used: it must start with a letter or `_`, go on with letters, digits, `_` and `-`, \

@@ -1,0 +1,8 @@
+//! What starts executions.
+
+mod daylight;
+mod differential;
+mod parsing;
+mod planning;
+mod properties;
+mod times;
