@@ -5,17 +5,21 @@ use std::{io, net::SocketAddr, sync::Arc};
 use tokio::{net::TcpListener, task::JoinHandle};
 
 use crate::{
+    accounts::Accounts,
     config::Config,
     driver::{Driver, DriverConfig},
     runtime::{Runtime, RuntimeConfig, RuntimeError},
     server::{
-        self, App,
-        auth::{AdminToken, Guard, TokenError},
+        self, App, AppParts,
+        auth::{AdminToken, TokenError},
+        network::Network,
         shutdown::{self, Trigger},
     },
     store::{Store, StoreError, StoreOptions},
     trigger::Triggers,
 };
+
+mod housekeeping;
 
 /// Starts hosts.
 #[derive(Debug)]
@@ -24,6 +28,9 @@ pub struct Host;
 /// Why a host did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartHostError {
+    /// A setting makes no sense.
+    #[error("could not use the configuration: {0}")]
+    Config(String),
     /// The store cannot be opened.
     #[error("could not open the store")]
     Store(#[from] StoreError),
@@ -53,10 +60,12 @@ pub struct Running {
     token: AdminToken,
     store: Store,
     driver: Driver,
+    accounts: Accounts,
     triggers: Triggers,
     trigger: Trigger,
     serving: JoinHandle<()>,
     recovering: JoinHandle<Result<(), StoreError>>,
+    keeping: JoinHandle<()>,
 }
 
 impl Host {
@@ -75,10 +84,22 @@ impl Host {
         let driver = Driver::new(store.clone(), Arc::clone(&runtime), DriverConfig::default());
         let (trigger, stop) = shutdown::pair();
         let triggers = Triggers::new(store.clone(), driver.clone());
-        let app = App::new(store.clone(), driver.clone(), triggers.clone(), runtime, Guard::new(&token.token), stop);
+        let accounts = Accounts::open(store.clone(), &token.token).await?;
+        let network = Network::new(&config, address).map_err(StartHostError::Config)?;
+        let app = App::new(AppParts {
+            store: store.clone(),
+            driver: driver.clone(),
+            triggers: triggers.clone(),
+            runtime,
+            accounts: accounts.clone(),
+            network,
+            connections_per_address: config.connections_per_address,
+            shutdown: stop,
+        });
+        let keeping = tokio::spawn(housekeeping::run(accounts.clone(), store.clone()));
         let serving = tokio::spawn(server::serve(listener, app.clone()));
         let recovering = tokio::spawn(recover(driver.clone(), triggers.clone(), app, config.schedules));
-        Ok(Running { address, token, store, driver, triggers, trigger, serving, recovering })
+        Ok(Running { address, token, store, driver, accounts, triggers, trigger, serving, recovering, keeping })
     }
 }
 
@@ -137,6 +158,10 @@ impl Running {
         let (served, (), ()) = tokio::join!(self.serving, self.driver.stop(), self.triggers.stop());
         if let Err(error) = served {
             tracing::error!("the server broke off: {error}");
+        }
+        self.keeping.abort();
+        if let Err(error) = self.accounts.flush().await {
+            tracing::warn!("could not note what was used last: {error}");
         }
         self.store.close().await;
     }
