@@ -8,6 +8,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    approvers::Approvers,
     failure::Failure,
     graph::Target,
     id::{CallId, ScopeId, Seq, Timestamp},
@@ -118,7 +119,23 @@ pub enum Event {
         /// Who.
         decided_by: String,
     },
-    /// A person answered a human step.
+    /// A person answered a question that takes more than one; it is not decided yet.
+    Voted {
+        /// The visit that waits.
+        call: CallId,
+        /// The answer.
+        decision: Decision,
+    },
+    /// Others are asked from here on.
+    Reassigned {
+        /// The visit that waits.
+        call: CallId,
+        /// Who may decide now.
+        approvers: Approvers,
+        /// Who said so.
+        reassigned_by: String,
+    },
+    /// A person answered a human step, and that decides it.
     Decided {
         /// The visit that waited.
         call: CallId,
@@ -227,13 +244,16 @@ impl Event {
             Self::StepCompleted { output, report, .. } => output.text().len() + report.bytes(),
             Self::RetryScheduled { report, .. } | Self::StepFailed { report, .. } => report.bytes(),
             Self::ExecutionCompleted { output, .. } => output.text().len(),
-            Self::Decided { decision, .. } => decision.data.as_ref().map_or(0, |data| data.text().len()),
+            Self::Decided { decision, .. } | Self::Voted { decision, .. } => {
+                decision.data.as_ref().map_or(0, |data| data.text().len())
+            }
             Self::AttemptStarted { .. }
             | Self::CallInterrupted { .. }
             | Self::Reserved { .. }
             | Self::Settled { .. }
             | Self::Paused { .. }
             | Self::Resumed { .. }
+            | Self::Reassigned { .. }
             | Self::ScopeOpened { .. }
             | Self::ScopeCompleted { .. }
             | Self::ScopeFailed { .. }
@@ -398,6 +418,9 @@ pub struct Decision {
     pub decided_by: String,
     /// When, as RFC 3339: made by the host, for the step's output.
     pub decided_at: String,
+    /// SHA-256 of the text that was shown, in hex: what the answer is an answer to. Set by the engine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_digest: Option<String>,
 }
 
 /// What a call told and cost, beside its result.

@@ -4,9 +4,12 @@ mod children;
 mod decide;
 mod evolve;
 mod items;
+mod question;
 mod state;
 
-use std::sync::Arc;
+pub use self::question::Question;
+
+use std::{borrow::Cow, sync::Arc};
 
 use serde_json::Value;
 
@@ -15,6 +18,7 @@ use self::{
     state::{State, VisitWork},
 };
 use crate::{
+    approvers::Approvers,
     event::{Decision, Event, Record, Report, Started},
     failure::Failure,
     graph::{Graph, Target},
@@ -101,7 +105,7 @@ impl Execution {
         for (call, visit) in &state.visits {
             if visit.runs_plugin() {
                 commands.push(Command::RunPlugin { call: *call, attempt: visit.attempt });
-            } else if let VisitWork::Human { request, due } = &visit.work {
+            } else if let VisitWork::Human { request, due, .. } = &visit.work {
                 let (path, request) = (visit.path.clone(), request.clone());
                 commands.push(Command::AskHuman { call: *call, path, request, due: *due });
             }
@@ -134,6 +138,18 @@ impl Execution {
             fuel: limits.fuel,
             memory_bytes: limits.memory_bytes,
         })
+    }
+
+    /// What an open question asks, and how far it has come; `None` if it is not open.
+    #[must_use]
+    pub fn question(&self, call: CallId) -> Option<Question<'_>> {
+        let visit = self.state.visits.get(&call)?;
+        let VisitWork::Human { request, due, reassigned, votes } = &visit.work else { return None };
+        let approvers = match reassigned {
+            Some(approvers) => Cow::Borrowed(approvers),
+            None => Cow::Owned(Approvers::of_request(request.value())),
+        };
+        Some(Question { path: &visit.path, request, due: *due, approvers, votes })
     }
 
     /// Whether the effect `n` of an open call was admitted.
@@ -252,6 +268,17 @@ pub enum Input {
         call: CallId,
         /// The answer.
         decision: Decision,
+    },
+    /// Others are to be asked. Without roles and users that is every approver.
+    Reassign {
+        /// Which wait.
+        call: CallId,
+        /// Whoever has one of these roles.
+        roles: Vec<String>,
+        /// Whoever has one of these names.
+        users: Vec<String>,
+        /// Who says so.
+        reassigned_by: String,
     },
     /// The time that [`Command::SetTimer`] named has come.
     TimeReached,

@@ -29,7 +29,7 @@ use super::{
         workflows::versions, workflows::version,
         executions::execute, executions::list_of_workflow, executions::list, executions::show, executions::steps,
         executions::events, executions::cancel,
-        approvals::list, approvals::list_of_execution, approvals::approve,
+        approvals::list, approvals::list_of_execution, approvals::approve, approvals::show, approvals::approve_one,
         plugins::list, plugins::upload, plugins::show, plugins::delete, plugins::enable, plugins::disable,
         plugins::try_tool,
     ),

@@ -118,6 +118,8 @@ routes! {
     get    Viewer   "/api/executions/{execution}/approvals"               => approvals::list_of_execution;
     post   Approver "/api/executions/{execution}/approve"                 => approvals::approve, "approval.decide";
     get    Viewer   "/api/approvals"                                      => approvals::list;
+    get    Viewer   "/api/approvals/{approval}"                           => approvals::show;
+    post   Approver "/api/approvals/{approval}/approve"                   => approvals::approve_one, "approval.decide";
 
     get    Viewer   "/api/plugins"                                        => plugins::list;
     post   Admin    "/api/plugins"                                        => plugins::upload, "plugin.install";

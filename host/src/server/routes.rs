@@ -1,5 +1,6 @@
 //! The handlers, one file for each noun.
 
+mod approval_refusal;
 pub(super) mod approvals;
 pub(super) mod executions;
 pub(super) mod health;

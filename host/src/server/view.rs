@@ -11,7 +11,7 @@ use utoipa::{PartialSchema, ToSchema, openapi};
 use weir_engine::{failure::Failure, id::Timestamp, json::Json, limits::Amounts};
 
 pub use self::{
-    approval::{ApprovalView, DecisionView},
+    approval::{ApprovalDetail, ApprovalView, ApproversView, DecisionView},
     execution::{ExecutionSummary, ExecutionView, PausedView},
     plugin::{PluginDetail, PluginSummary},
     step::{LogLineView, StepView},

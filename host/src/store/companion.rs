@@ -11,6 +11,8 @@ use super::{
     batch::{Prepared, Rows},
     columns::Columns,
     error::database,
+    hex,
+    links::LinkHash,
     now, queries,
 };
 
@@ -24,6 +26,8 @@ pub enum Companion {
     Audit(AuditEntry),
     /// A client's name for the start.
     IdempotencyKey(IdempotencyKey),
+    /// A link was used, to decide.
+    LinkUsed(LinkHash),
 }
 
 /// A client's name for a start: the same name starts nothing again.
@@ -44,12 +48,14 @@ pub struct IdempotencyKey {
 pub(super) struct Companions {
     audit: Vec<AuditEntry>,
     keys: Rows,
+    links: Rows,
 }
 
 /// The companions of a batch, ready for the statement.
 pub(super) struct Bound {
     audit: String,
     keys: String,
+    links: String,
 }
 
 impl Companions {
@@ -58,6 +64,7 @@ impl Companions {
         for companion in companions {
             match companion {
                 Companion::Audit(entry) => all.audit.push(entry.clone()),
+                Companion::LinkUsed(hash) => all.links.push(&(hex(hash), now()))?,
                 Companion::IdempotencyKey(key) => {
                     let IdempotencyKey { principal, key, request_digest, execution_id } = key;
                     all.keys.push(&(principal, key, request_digest, execution_id, now()))?;
@@ -76,12 +83,13 @@ impl Companions {
         for Prepared { companions, .. } in group {
             all.audit.extend(companions.audit.iter().cloned());
             all.keys.extend(&companions.keys);
+            all.links.extend(&companions.links);
         }
-        if all.audit.is_empty() && all.keys.is_empty() {
+        if all.audit.is_empty() && all.keys.is_empty() && all.links.is_empty() {
             return Ok(None);
         }
         let audit = if all.audit.is_empty() { "[]".to_owned() } else { audit::rows(connection, &all.audit).await? };
-        Ok(Some(Bound { audit, keys: all.keys.finish() }))
+        Ok(Some(Bound { audit, keys: all.keys.finish(), links: all.links.finish() }))
     }
 }
 
@@ -90,7 +98,7 @@ impl Bound {
         self,
         query: Query<'q, sqlx::Sqlite, SqliteArguments>,
     ) -> Query<'q, sqlx::Sqlite, SqliteArguments> {
-        query.bind(self.audit).bind(self.keys)
+        query.bind(self.audit).bind(self.keys).bind(self.links)
     }
 }
 

@@ -121,6 +121,15 @@ impl<'v> Fields<'v> {
         found.map(|(_, word)| *word)
     }
 
+    /// True or false.
+    pub(crate) fn truth(&mut self, name: &'static str, diagnostics: &mut Diagnostics) -> Option<bool> {
+        let value = self.value(name)?;
+        if !value.is_boolean() {
+            wrong_type(diagnostics, &self.place.at(name), "true or false", value);
+        }
+        value.as_bool()
+    }
+
     /// A list, with its place.
     pub(crate) fn list(&mut self, name: &'static str, diagnostics: &mut Diagnostics) -> Option<(&'v [Value], Place)> {
         let value = self.value(name)?;

@@ -2,17 +2,17 @@
 
 use std::{borrow::Cow, sync::Arc};
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::{
     Execution, Input,
     children::Plan,
-    state::{Cursor, Scope, ScopeView, VisitWork},
+    state::{Cursor, Scope, ScopeView},
 };
 use crate::{
-    event::{AfterFailure, Decision, Event, Next, Record, Report, Skipped, StepType, Work},
+    event::{AfterFailure, Event, Next, Record, Report, Skipped, StepType, Work},
     failure::{Failure, FailureCode},
-    graph::{Human, Invocation, Jump, Kind, OnError, OnTimeout, Step, StepIx},
+    graph::{Invocation, Jump, Kind, OnError, Step, StepIx},
     id::{CallId, ScopeId, Timestamp},
     json::{Json, kind_of},
     limits::Amounts,
@@ -20,6 +20,7 @@ use crate::{
 };
 
 mod guard;
+mod human;
 mod time;
 
 /// How many moves one `step` makes; what is left is asked for by `Command::Continue`.
@@ -62,6 +63,9 @@ impl Decide<'_> {
                 self.fail_visit(call, failure, report, true);
             }
             Input::Decided { call, decision } => self.on_decided(call, decision),
+            Input::Reassign { call, roles, users, reassigned_by } => {
+                self.on_reassign(call, roles, users, reassigned_by);
+            }
             Input::Recovered => self.on_recovered(),
             Input::Cancel { cancelled_by, reason } => self.cancel(cancelled_by, reason),
             Input::Reserve { call, n, amounts } => self.on_reserve(call, n, amounts),
@@ -188,19 +192,6 @@ impl Decide<'_> {
         }
     }
 
-    fn request(&self, scope: ScopeId, human: &Human) -> Result<Value, Failure> {
-        let options = human.options.iter().map(|o| json!({ "id": o.id, "label": o.label })).collect();
-        let mut request = Map::new();
-        request.insert("notification".into(), self.resolve(scope, &human.notification)?);
-        request.insert("options".into(), Value::Array(options));
-        request.insert("channels".into(), human.channels.clone().into());
-        request.insert("approvers".into(), human.approvers.clone().into());
-        if let Some(schema) = &human.form_schema {
-            request.insert("form_schema".into(), schema.clone());
-        }
-        Ok(Value::Object(request))
-    }
-
     fn view(&self, scope: ScopeId) -> ScopeView<'_> {
         ScopeView { graph: &self.execution.graph, state: &self.execution.state, scope }
     }
@@ -302,31 +293,6 @@ impl Decide<'_> {
         self.emit(Event::ExecutionCancelled { cancelled_by, reason });
     }
 
-    fn on_decided(&mut self, call: CallId, decision: Decision) {
-        let graph = self.execution.graph.clone();
-        let Some(visit) = self.execution.state.visits.get(&call) else { return };
-        let Kind::Human(human) = &graph.steps[visit.step].kind else { return };
-        if !matches!(visit.work, VisitWork::Human { .. }) {
-            return;
-        }
-        let chosen = human.options.iter().find(|option| Some(&option.id) == decision.option_id.as_ref());
-        if chosen.is_none() && !human.options.is_empty() {
-            return;
-        }
-        let jump = chosen.and_then(|option| option.next).unwrap_or(graph.steps[visit.step].next);
-        let next = self.execution.next(jump);
-        let output = Json::from_value(json!({
-            "option_id": decision.option_id,
-            "comment": decision.comment,
-            "data": decision.data,
-            "decided_by": decision.decided_by,
-            "decided_at": decision.decided_at,
-        }));
-        self.emit(Event::Decided { call, decision });
-        let report = self.report(call, Report::default());
-        self.emit(Event::StepCompleted { call, output, next, report });
-    }
-
     fn on_recovered(&mut self) {
         let visits = self.execution.state.visits.iter();
         let running = visits
@@ -352,26 +318,6 @@ impl Decide<'_> {
     fn report(&self, call: CallId, report: Report) -> Report {
         let usage = self.execution.state.visits.get(&call).map_or(Amounts::NONE, |visit| visit.own);
         Report { usage, ..report }
-    }
-
-    fn on_timeout(&mut self, call: CallId) {
-        let graph = self.execution.graph.clone();
-        let Some(visit) = self.execution.state.visits.get(&call) else { return };
-        let step = &graph.steps[visit.step];
-        let Kind::Human(human) = &step.kind else { return };
-        match human.on_timeout {
-            OnTimeout::Continue => {
-                self.complete(call, Json::from_value(json!({ "timed_out": true })), Report::default());
-            }
-            OnTimeout::Skip => {
-                let next = self.execution.next(step.next);
-                self.emit(Event::StepSkipped { call, next });
-            }
-            OnTimeout::Fail => {
-                let failure = Failure::new(FailureCode::ApprovalTimeout, "nobody decided in time");
-                self.fail_visit(call, failure, Report::default(), false);
-            }
-        }
     }
 }
 
