@@ -16,6 +16,7 @@ mod approvals;
 mod demo;
 mod executions;
 mod file;
+mod notices;
 mod out;
 mod plugins;
 mod progress;
@@ -86,6 +87,9 @@ enum Command {
     Approvals(approvals::Approvals),
     /// Answer a question.
     Approve(approvals::Approve),
+    /// What people are told about questions.
+    #[command(subcommand)]
+    Notices(notices::Notices),
     /// Plugins: inspect, add, list, show, enable, disable, delete.
     #[command(subcommand, visible_alias = "plugins")]
     Plugin(plugins::Plugin),
@@ -151,6 +155,7 @@ async fn run(cli: Cli, out: Out) -> anyhow::Result<Outcome> {
         Command::Executions(executions) => executions.run(&globals.client()?, out).await,
         Command::Approvals(approvals) => approvals.run(&globals.client()?, out).await,
         Command::Approve(approve) => approve.run(&globals.client()?, out).await,
+        Command::Notices(notices) => notices.run(&globals.client()?, out).await,
         Command::Plugin(plugin) => plugin.run(globals, out).await,
         Command::Reference(reference) => reference.run(out),
         Command::Openapi => {

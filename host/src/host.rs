@@ -7,6 +7,8 @@ use tokio::{net::TcpListener, task::JoinHandle};
 use crate::{
     config::Config,
     driver::{Driver, DriverConfig},
+    egress::Egress,
+    notices::Notices,
     runtime::{Runtime, RuntimeConfig, RuntimeError},
     server::{
         self, App,
@@ -52,6 +54,7 @@ pub struct Running {
     token: AdminToken,
     store: Store,
     driver: Driver,
+    notices: JoinHandle<()>,
     trigger: Trigger,
     serving: JoinHandle<()>,
     recovering: JoinHandle<Result<(), StoreError>>,
@@ -72,11 +75,22 @@ impl Host {
         let address = listener.local_addr().map_err(listen)?;
         let driver = Driver::new(store.clone(), Arc::clone(&runtime), DriverConfig::default());
         let (trigger, stop) = shutdown::pair();
-        let app = App::new(store.clone(), driver.clone(), runtime, Guard::new(&token.token), stop);
+        let app = App::new(store.clone(), driver.clone(), runtime, Guard::new(&token.token), stop.clone());
+        let public_url = public_url(&config, address);
+        app.set_public_url(Arc::clone(&public_url));
+        let egress = Egress::new(config.egress.clone());
+        let notices = Notices { store: store.clone(), egress, channels: config.channels.clone(), public_url };
+        let notices = tokio::spawn(async move { notices.run(stop.begun()).await });
         let serving = tokio::spawn(server::serve(listener, app.clone()));
         let recovering = tokio::spawn(recover(driver.clone(), app));
-        Ok(Running { address, token, store, driver, trigger, serving, recovering })
+        Ok(Running { address, token, store, driver, notices, trigger, serving, recovering })
     }
+}
+
+/// What links to this host begin with, without a slash at the end.
+fn public_url(config: &Config, address: SocketAddr) -> Arc<str> {
+    let url = config.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
+    url.trim_end_matches('/').into()
 }
 
 fn runtime_config(config: &Config) -> Result<RuntimeConfig, StartHostError> {
@@ -127,9 +141,9 @@ impl Running {
     /// store. What did not end is taken up at the next start.
     pub async fn stop(self) {
         self.trigger.begin();
-        let (served, ()) = tokio::join!(self.serving, self.driver.stop());
-        if let Err(error) = served {
-            tracing::error!("the server broke off: {error}");
+        let (served, noticed, ()) = tokio::join!(self.serving, self.notices, self.driver.stop());
+        if let Err(error) = served.and(noticed) {
+            tracing::error!("a part of the host broke off: {error}");
         }
         self.store.close().await;
     }

@@ -2,15 +2,21 @@
 //!
 //! [`Host::start`] is the only way to a running host, for the program and for tests alike.
 
+pub mod approval_link;
 pub mod cli;
 pub mod client;
 pub mod config;
 pub mod driver;
+pub mod egress;
 mod host;
 pub mod identity;
+pub mod notices;
+pub mod notify;
 pub mod runtime;
 pub mod schema;
 pub mod server;
 pub mod store;
+pub mod trigger;
+pub mod webhook_signature;
 
 pub use host::{Host, Running, StartHostError};

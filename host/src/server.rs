@@ -4,7 +4,7 @@
 use std::{
     ops::Deref,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -32,6 +32,7 @@ use self::{
 use crate::{driver::Driver, runtime::Runtime, store::Store};
 
 mod accept;
+mod approval_page;
 pub mod auth;
 pub mod body;
 mod current;
@@ -80,6 +81,8 @@ pub struct Parts {
     schemas: Schemas,
     /// Newest versions of live workflows.
     current: Current,
+    /// What links to this host begin with, once it is known.
+    public_url: OnceLock<Arc<str>>,
 }
 
 impl Deref for App {
@@ -105,7 +108,20 @@ impl App {
             uploads: Semaphore::new(UPLOADS_MAX),
             schemas: Schemas::default(),
             current: Current::default(),
+            public_url: OnceLock::new(),
         }))
+    }
+
+    /// Says what links to this host begin with: `https://weir.example.com`. The first call counts.
+    pub fn set_public_url(&self, url: Arc<str>) {
+        // Whoever comes second is told nothing: the host calls this once.
+        let _ = self.public_url.set(url);
+    }
+
+    /// What links to this host begin with.
+    #[must_use]
+    pub fn public_url(&self) -> &str {
+        self.public_url.get().map_or("", |url| url)
     }
 
     /// Recovery is done: requests are answered from now on.

@@ -16,7 +16,7 @@ use super::{
     error::{Code, Problem},
     live::EventView,
     router::{Access, ROUTES},
-    routes::{approvals, executions, health, plugins, schema, workflows},
+    routes::{approval_acts, approvals, executions, health, links, notices, plugins, schema, workflows},
     view::Page,
 };
 
@@ -30,6 +30,8 @@ use super::{
         executions::execute, executions::list_of_workflow, executions::list, executions::show, executions::steps,
         executions::events, executions::cancel,
         approvals::list, approvals::list_of_execution, approvals::approve, approvals::show, approvals::approve_one,
+        approval_acts::reassign, approval_acts::remind, approval_acts::link, links::show, links::decide,
+        notices::list, notices::retry,
         plugins::list, plugins::upload, plugins::show, plugins::delete, plugins::enable, plugins::disable,
         plugins::try_tool,
     ),

@@ -13,7 +13,7 @@ use super::{
     App,
     gate::Gate,
     no_method, no_route,
-    routes::{approvals, executions, health, plugins, schema, workflows},
+    routes::{approval_acts, approvals, executions, health, links, notices, plugins, schema, workflows},
 };
 use crate::identity::Role;
 
@@ -120,6 +120,13 @@ routes! {
     get    Viewer   "/api/approvals"                                      => approvals::list;
     get    Viewer   "/api/approvals/{approval}"                           => approvals::show;
     post   Approver "/api/approvals/{approval}/approve"                   => approvals::approve_one, "approval.decide";
+    post   Approver "/api/approvals/{approval}/reassign"                  => approval_acts::reassign, "approval.reassign";
+    post   Approver "/api/approvals/{approval}/remind"                    => approval_acts::remind, "approval.remind";
+    post   Approver "/api/approvals/{approval}/links"                     => approval_acts::link, "approval.link";
+    get    Viewer   "/api/notices"                                        => notices::list;
+    post   Operator "/api/notices/{notice}/retry"                         => notices::retry, "notice.retry";
+    get    Public   "/approve/{token}"                                    => links::show;
+    post   Public   "/approve/{token}"                                    => links::decide, "approval.decide";
 
     get    Viewer   "/api/plugins"                                        => plugins::list;
     post   Admin    "/api/plugins"                                        => plugins::upload, "plugin.install";

@@ -1,9 +1,12 @@
 //! The handlers, one file for each noun.
 
+pub(super) mod approval_acts;
 mod approval_refusal;
 pub(super) mod approvals;
 pub(super) mod executions;
 pub(super) mod health;
+pub(super) mod links;
+pub(super) mod notices;
 pub(super) mod plugins;
 pub(super) mod schema;
 pub(super) mod workflows;

@@ -2,6 +2,7 @@
 
 mod approval;
 mod execution;
+mod notice;
 mod plugin;
 mod step;
 mod workflow;
@@ -13,6 +14,7 @@ use weir_engine::{failure::Failure, id::Timestamp, json::Json, limits::Amounts};
 pub use self::{
     approval::{ApprovalDetail, ApprovalView, ApproversView, DecisionView},
     execution::{ExecutionSummary, ExecutionView, PausedView},
+    notice::NoticeView,
     plugin::{PluginDetail, PluginSummary},
     step::{LogLineView, StepView},
     workflow::{SavedView, WorkflowSummary, WorkflowVersionView, WorkflowView},

@@ -77,6 +77,12 @@ pub struct NoticeId {
     pub ordinal: u32,
 }
 
+impl std::fmt::Display for NoticeId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}.{}", self.execution_id, self.call, self.ordinal)
+    }
+}
+
 /// A notice.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NoticeRow {
