@@ -2,6 +2,7 @@
 
 mod abuse;
 mod api;
+mod approvals;
 mod auth;
 mod bodies;
 mod documented;

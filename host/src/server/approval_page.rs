@@ -246,7 +246,10 @@ mod tests {
         let draft =
             Draft { comment: hostile.into(), data: format!("</textarea>{hostile}"), problems: vec![hostile.into()] };
         let page = question(&row(request), hostile, None, &draft);
-        assert!(!page.contains("<script") && !page.contains("</textarea><") && !page.contains("<b>"), "{page}");
+        assert!(
+            !page.contains("<script") && page.matches("</textarea>").count() == 2 && !page.contains("<b>"),
+            "{page}"
+        );
         assert!(!page.contains(['\u{202e}', '\u{0}']));
         assert!(page.contains("&lt;script&gt;") && page.contains("until 2026-09-21 15:14 UTC"), "{page}");
     }

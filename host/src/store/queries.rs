@@ -270,9 +270,10 @@ NOTICES_BY_STATUS = list_notices!("AND status = ?5");
 NOTICES_DUE = concat!(
     "SELECT ",
     notice_columns!(),
-    " FROM notices WHERE status = 'pending' AND next_at <= ? ORDER BY next_at LIMIT ?"
+    " FROM notices INDEXED BY notices_to_send WHERE status = 'pending' AND next_at <= ? ORDER BY next_at LIMIT ?"
 );
-NEXT_NOTICE = "SELECT next_at FROM notices WHERE status = 'pending' AND next_at IS NOT NULL ORDER BY next_at LIMIT 1";
+NEXT_NOTICE = "SELECT next_at FROM notices INDEXED BY notices_to_send WHERE status = 'pending' \
+     AND next_at IS NOT NULL ORDER BY next_at LIMIT 1";
 UPDATE_NOTICE = "UPDATE notices SET status = ?, attempts = ?, next_at = ?, last_error = ?, sent_at = ? \
      WHERE execution_id = ? AND call = ? AND ordinal = ? AND status = 'pending'";
 RETRY_NOTICE = "UPDATE notices SET status = 'pending', attempts = 0, next_at = ? \

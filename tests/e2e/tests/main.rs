@@ -7,6 +7,7 @@ mod crash;
 mod durable;
 mod load;
 mod nesting;
+mod people;
 mod sample;
 mod saves;
 mod stop;
