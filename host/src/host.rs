@@ -16,6 +16,7 @@ use crate::{
         shutdown::{self, Trigger},
     },
     store::{Store, StoreError, StoreOptions},
+    trigger::Triggers,
 };
 
 /// Starts hosts.
@@ -55,6 +56,7 @@ pub struct Running {
     store: Store,
     driver: Driver,
     notices: JoinHandle<()>,
+    triggers: Triggers,
     trigger: Trigger,
     serving: JoinHandle<()>,
     recovering: JoinHandle<Result<(), StoreError>>,
@@ -75,15 +77,17 @@ impl Host {
         let address = listener.local_addr().map_err(listen)?;
         let driver = Driver::new(store.clone(), Arc::clone(&runtime), DriverConfig::default());
         let (trigger, stop) = shutdown::pair();
-        let app = App::new(store.clone(), driver.clone(), runtime, Guard::new(&token.token), stop.clone());
+        let triggers = Triggers::new(store.clone(), driver.clone());
+        let guard = Guard::new(&token.token);
+        let app = App::new(store.clone(), driver.clone(), triggers.clone(), runtime, guard, stop.clone());
         let public_url = public_url(&config, address);
         app.set_public_url(Arc::clone(&public_url));
         let egress = Egress::new(config.egress.clone());
         let notices = Notices { store: store.clone(), egress, channels: config.channels.clone(), public_url };
         let notices = tokio::spawn(async move { notices.run(stop.begun()).await });
         let serving = tokio::spawn(server::serve(listener, app.clone()));
-        let recovering = tokio::spawn(recover(driver.clone(), app));
-        Ok(Running { address, token, store, driver, notices, trigger, serving, recovering })
+        let recovering = tokio::spawn(recover(driver.clone(), triggers.clone(), app));
+        Ok(Running { address, token, store, driver, notices, triggers, trigger, serving, recovering })
     }
 }
 
@@ -102,7 +106,8 @@ fn runtime_config(config: &Config) -> Result<RuntimeConfig, StartHostError> {
     Ok(runtime)
 }
 
-async fn recover(driver: Driver, app: App) -> Result<(), StoreError> {
+async fn recover(driver: Driver, triggers: Triggers, app: App) -> Result<(), StoreError> {
+    triggers.recover().await?;
     let recovered = driver.recover().await?;
     if recovered.running + recovered.waiting > 0 {
         tracing::info!(
@@ -111,6 +116,7 @@ async fn recover(driver: Driver, app: App) -> Result<(), StoreError> {
             recovered.waiting
         );
     }
+    triggers.start_schedules();
     app.set_ready();
     Ok(())
 }
@@ -141,7 +147,8 @@ impl Running {
     /// store. What did not end is taken up at the next start.
     pub async fn stop(self) {
         self.trigger.begin();
-        let (served, noticed, ()) = tokio::join!(self.serving, self.notices, self.driver.stop());
+        let (served, noticed, (), ()) =
+            tokio::join!(self.serving, self.notices, self.driver.stop(), self.triggers.stop());
         if let Err(error) = served.and(noticed) {
             tracing::error!("a part of the host broke off: {error}");
         }

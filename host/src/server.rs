@@ -22,20 +22,22 @@ use tower::ServiceExt as _;
 
 use self::{
     auth::Guard,
-    current::Current,
     error::{ApiError, Code},
     gate::Who,
     request_id::RequestId,
-    schemas::Schemas,
     shutdown::Shutdown,
 };
-use crate::{driver::Driver, runtime::Runtime, store::Store};
+use crate::{
+    driver::{CurrentWorkflow, Driver},
+    runtime::Runtime,
+    store::Store,
+    trigger::Triggers,
+};
 
 mod accept;
 mod approval_page;
 pub mod auth;
 pub mod body;
-mod current;
 pub mod error;
 mod gate;
 mod guardrails;
@@ -65,6 +67,8 @@ pub struct Parts {
     pub store: Store,
     /// Runs executions.
     pub driver: Driver,
+    /// Starts executions by themselves.
+    pub triggers: Triggers,
     /// Runs plugins.
     pub runtime: Arc<Runtime>,
     /// Knows the token.
@@ -77,10 +81,6 @@ pub struct Parts {
     streams: Arc<Semaphore>,
     /// Places for uploads.
     uploads: Semaphore,
-    /// Compiled JSON Schemas.
-    schemas: Schemas,
-    /// Newest versions of live workflows.
-    current: Current,
     /// What links to this host begin with, once it is known.
     public_url: OnceLock<Arc<str>>,
 }
@@ -96,18 +96,24 @@ impl Deref for App {
 impl App {
     /// The API over these parts; not ready until [`App::set_ready`].
     #[must_use]
-    pub fn new(store: Store, driver: Driver, runtime: Arc<Runtime>, guard: Guard, shutdown: Shutdown) -> Self {
+    pub fn new(
+        store: Store,
+        driver: Driver,
+        triggers: Triggers,
+        runtime: Arc<Runtime>,
+        guard: Guard,
+        shutdown: Shutdown,
+    ) -> Self {
         Self(Arc::new(Parts {
             store,
             driver,
+            triggers,
             runtime,
             guard,
             shutdown,
             ready: AtomicBool::new(false),
             streams: Arc::new(Semaphore::new(STREAMS_MAX)),
             uploads: Semaphore::new(UPLOADS_MAX),
-            schemas: Schemas::default(),
-            current: Current::default(),
             public_url: OnceLock::new(),
         }))
     }
@@ -122,6 +128,15 @@ impl App {
     #[must_use]
     pub fn public_url(&self) -> &str {
         self.public_url.get().map_or("", |url| url)
+    }
+
+    /// The live workflow with this id or name, and its newest version.
+    async fn workflow(&self, id_or_name: &str) -> Result<Arc<CurrentWorkflow>, ApiError> {
+        self.driver.current(id_or_name).await?.ok_or_else(|| {
+            let name: String = id_or_name.chars().take(128).collect();
+            let detail = format!("there is no workflow {name:?}; GET /api/workflows lists them");
+            ApiError::new(Code::WorkflowNotFound, detail)
+        })
     }
 
     /// Recovery is done: requests are answered from now on.

@@ -25,11 +25,13 @@ mod events;
 mod executions;
 mod links;
 mod notices;
+mod occurrences;
 mod plugins;
 mod projection;
 mod queries;
 mod questions;
 mod steps;
+mod triggers;
 mod workflows;
 mod writer;
 
@@ -47,8 +49,10 @@ pub use self::{
     executions::{ExecutionFilter, ExecutionRow, StoredExecution, Unfinished, Wake},
     links::{LINKS_MAX, LinkHash, LinkRow},
     notices::{NOTICES_MAX, NoticeId, NoticeKind, NoticeRow, NoticeStatus, Reminded},
-    plugins::{Installed, NewPlugin, PluginRow},
+    occurrences::{Moved, NewOccurrence, OccurrenceRow, OccurrenceStatus, UnfinishedOfSchedule},
+    plugins::{Installed, NewPlugin, PluginRow, Precedence},
     steps::{StepCursor, StepOutput, StepPage, StepRow, StepStatus},
+    triggers::{NewTrigger, TriggerFilter, TriggerRow},
     workflows::{NewWorkflow, Saved, WorkflowFilter, WorkflowOrder, WorkflowRow, WorkflowVersion},
 };
 

@@ -2,7 +2,7 @@
 
 mod cancel;
 mod people;
-mod support;
+pub(crate) mod support;
 
 use serde_json::{Value, json};
 use weir_engine::{event::Event, execution::Status, failure::FailureCode, id::CallId, limits::Limits};

@@ -7,4 +7,5 @@ mod made;
 mod plugins;
 mod projections;
 mod questions;
+mod triggers;
 mod workflows;

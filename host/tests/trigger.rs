@@ -1,5 +1,9 @@
 //! What starts executions.
 
 mod daylight;
+mod differential;
 mod parsing;
+mod planning;
+mod properties;
+mod schedules;
 mod times;

@@ -69,6 +69,8 @@ codes! {
     ApprovalNotFound, "approval_not_found", NOT_FOUND, "there is no such approval";
     /// No such notice, or it was not given up.
     NoticeNotFound, "notice_not_found", NOT_FOUND, "there is no such notice";
+    /// No such trigger.
+    TriggerNotFound, "trigger_not_found", NOT_FOUND, "there is no such trigger";
     /// No such plugin or tool.
     PluginNotFound, "plugin_not_found", NOT_FOUND, "there is no such plugin or tool";
     /// The path exists, the method does not.
@@ -77,6 +79,8 @@ codes! {
     BodyTimeout, "body_timeout", REQUEST_TIMEOUT, "the body came too slowly";
     /// Another live workflow has this name.
     NameTaken, "name_taken", CONFLICT, "the name is taken";
+    /// Another workflow has a webhook with this path.
+    PathTaken, "path_taken", CONFLICT, "the path of a webhook is taken";
     /// The workflow was changed since the version that the client had read.
     VersionConflict, "version_conflict", CONFLICT, "the workflow was changed meanwhile";
     /// An execution was started for this before.

@@ -16,7 +16,7 @@ use super::{
     error::{Code, Problem},
     live::EventView,
     router::{Access, ROUTES},
-    routes::{approval_acts, approvals, executions, health, links, notices, plugins, schema, workflows},
+    routes::{approval_acts, approvals, executions, health, links, notices, plugins, schema, triggers, workflows},
     view::Page,
 };
 
@@ -32,6 +32,8 @@ use super::{
         approvals::list, approvals::list_of_execution, approvals::approve, approvals::show, approvals::approve_one,
         approval_acts::reassign, approval_acts::remind, approval_acts::link, links::show, links::decide,
         notices::list, notices::retry,
+        triggers::list, triggers::show, triggers::enable, triggers::disable, triggers::fire, triggers::occurrences,
+        triggers::next,
         plugins::list, plugins::upload, plugins::show, plugins::delete, plugins::enable, plugins::disable,
         plugins::try_tool,
     ),
@@ -40,6 +42,7 @@ use super::{
         (name = "workflows", description = "what to run"),
         (name = "executions", description = "what runs and ran"),
         (name = "approvals", description = "what people are asked"),
+        (name = "triggers", description = "what starts workflows by itself"),
         (name = "plugins", description = "tools and agents"),
         (name = "host", description = "the host itself"),
     ),

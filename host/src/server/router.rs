@@ -13,7 +13,7 @@ use super::{
     App,
     gate::Gate,
     no_method, no_route,
-    routes::{approval_acts, approvals, executions, health, links, notices, plugins, schema, workflows},
+    routes::{approval_acts, approvals, executions, health, links, notices, plugins, schema, triggers, workflows},
 };
 use crate::identity::Role;
 
@@ -127,6 +127,14 @@ routes! {
     post   Operator "/api/notices/{notice}/retry"                         => notices::retry, "notice.retry";
     get    Public   "/approve/{token}"                                    => links::show;
     post   Public   "/approve/{token}"                                    => links::decide, "approval.decide";
+
+    get    Viewer   "/api/triggers"                                       => triggers::list;
+    get    Viewer   "/api/triggers/{trigger}"                             => triggers::show;
+    post   Author   "/api/triggers/{trigger}/enable"                      => triggers::enable, "trigger.enable";
+    post   Author   "/api/triggers/{trigger}/disable"                     => triggers::disable, "trigger.disable";
+    post   Operator "/api/triggers/{trigger}/fire"                        => triggers::fire, "trigger.fire";
+    get    Viewer   "/api/triggers/{trigger}/occurrences"                 => triggers::occurrences;
+    get    Viewer   "/api/triggers/{trigger}/next"                        => triggers::next;
 
     get    Viewer   "/api/plugins"                                        => plugins::list;
     post   Admin    "/api/plugins"                                        => plugins::upload, "plugin.install";

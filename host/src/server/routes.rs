@@ -9,4 +9,5 @@ pub(super) mod links;
 pub(super) mod notices;
 pub(super) mod plugins;
 pub(super) mod schema;
+pub(super) mod triggers;
 pub(super) mod workflows;

@@ -5,6 +5,7 @@ mod execution;
 mod notice;
 mod plugin;
 mod step;
+mod trigger;
 mod workflow;
 
 use serde::{Serialize, Serializer};
@@ -17,6 +18,7 @@ pub use self::{
     notice::NoticeView,
     plugin::{PluginDetail, PluginSummary},
     step::{LogLineView, StepView},
+    trigger::{OccurrenceView, TriggerView},
     workflow::{SavedView, WorkflowSummary, WorkflowVersionView, WorkflowView},
 };
 

@@ -13,7 +13,9 @@ use super::{
     error::database,
     hex,
     links::LinkHash,
-    now, queries,
+    now,
+    occurrences::{Moved, NewOccurrence},
+    queries,
 };
 
 /// How long a client's key is kept at least.
@@ -28,6 +30,10 @@ pub enum Companion {
     IdempotencyKey(IdempotencyKey),
     /// A link was used, to decide.
     LinkUsed(LinkHash),
+    /// What a trigger started it for. One that was queued is taken from the queue; any other that is there refuses.
+    Occurrence(NewOccurrence),
+    /// How far a schedule has come.
+    Moved(Moved),
 }
 
 /// A client's name for a start: the same name starts nothing again.
@@ -49,6 +55,8 @@ pub(super) struct Companions {
     audit: Vec<AuditEntry>,
     keys: Rows,
     links: Rows,
+    occurrences: Rows,
+    moved: Rows,
 }
 
 /// The companions of a batch, ready for the statement.
@@ -56,6 +64,8 @@ pub(super) struct Bound {
     audit: String,
     keys: String,
     links: String,
+    occurrences: String,
+    moved: String,
 }
 
 impl Companions {
@@ -69,6 +79,8 @@ impl Companions {
                     let IdempotencyKey { principal, key, request_digest, execution_id } = key;
                     all.keys.push(&(principal, key, request_digest, execution_id, now()))?;
                 }
+                Companion::Occurrence(occurrence) => occurrence.push(&mut all.occurrences)?,
+                Companion::Moved(moved) => moved.push(&mut all.moved)?,
             }
         }
         Ok(all)
@@ -83,13 +95,21 @@ impl Companions {
         for Prepared { companions, .. } in group {
             all.audit.extend(companions.audit.iter().cloned());
             all.keys.extend(&companions.keys);
+            all.occurrences.extend(&companions.occurrences);
+            all.moved.extend(&companions.moved);
             all.links.extend(&companions.links);
         }
-        if all.audit.is_empty() && all.keys.is_empty() && all.links.is_empty() {
+        if all.is_empty() {
             return Ok(None);
         }
         let audit = if all.audit.is_empty() { "[]".to_owned() } else { audit::rows(connection, &all.audit).await? };
-        Ok(Some(Bound { audit, keys: all.keys.finish(), links: all.links.finish() }))
+        let (keys, occurrences, moved) = (all.keys.finish(), all.occurrences.finish(), all.moved.finish());
+        Ok(Some(Bound { audit, keys, occurrences, moved, links: all.links.finish() }))
+    }
+
+    fn is_empty(&self) -> bool {
+        let tables = [&self.keys, &self.occurrences, &self.moved, &self.links];
+        self.audit.is_empty() && tables.iter().all(|rows| rows.is_empty())
     }
 }
 
@@ -98,7 +118,7 @@ impl Bound {
         self,
         query: Query<'q, sqlx::Sqlite, SqliteArguments>,
     ) -> Query<'q, sqlx::Sqlite, SqliteArguments> {
-        query.bind(self.audit).bind(self.keys).bind(self.links)
+        query.bind(self.audit).bind(self.keys).bind(self.occurrences).bind(self.moved).bind(self.links)
     }
 }
 

@@ -1,5 +1,14 @@
 //! The text of every statement, in one place: a test shows the plan of each.
 
+/// Makes a constant of each statement, and a list of all for the test.
+macro_rules! statements {
+    ($($(#[$doc:meta])* $name:ident = $text:expr;)*) => {
+        $($(#[$doc])* pub(in crate::store) const $name: &str = $text;)*
+        #[cfg(test)]
+        pub(in crate::store) const ALL: &[(&str, &str)] = &[$((stringify!($name), $name)),*];
+    };
+}
+
 /// Columns of [`ExecutionRow`](super::ExecutionRow), in the order in which they are read.
 macro_rules! execution_columns {
     () => {
@@ -124,6 +133,25 @@ macro_rules! list_audit {
     };
 }
 
+/// Writes occurrences; what happens to one that is there already comes behind it.
+macro_rules! insert_occurrences {
+    () => {
+        "INSERT INTO occurrences (trigger_id, key, scheduled_for, until_at, count, status, reason, execution_id, at) \
+         SELECT j.value->>0, j.value->>1, j.value->>2, j.value->>3, j.value->>4, j.value->>5, j.value->>6, \
+         j.value->>7, j.value->>8 FROM json_each(?) AS j WHERE true ON CONFLICT (trigger_id, key) DO UPDATE SET "
+    };
+}
+/// Moves schedules on, unless they were changed or switched off since they were read.
+macro_rules! move_triggers {
+    () => {
+        "UPDATE triggers SET cursor_at = j.value->>2, next_at = j.value->>3 FROM json_each(?) AS j \
+         WHERE triggers.id = j.value->>0 AND triggers.cursor_at IS j.value->>1 AND triggers.next_at IS NOT NULL \
+         AND triggers.deleted_at IS NULL"
+    };
+}
+
+pub(super) mod triggers;
+
 /// A bulk insertion: where to, and the columns.
 pub(super) struct Insertion {
     table: &'static str,
@@ -164,15 +192,6 @@ impl Insertion {
     }
 }
 
-/// Makes a constant of each statement, and a list of all for the test.
-macro_rules! statements {
-    ($($(#[$doc:meta])* $name:ident = $text:expr;)*) => {
-        $($(#[$doc])* pub(super) const $name: &str = $text;)*
-        #[cfg(test)]
-        const ALL: &[(&str, &str)] = &[$((stringify!($name), $name)),*];
-    };
-}
-
 statements! {
 /// What the appends of a batch change, in bulk. The numbers of an execution's events must go on from what is stored:
 /// else `last_seq` becomes NULL, and the transaction fails.
@@ -205,10 +224,14 @@ WRITE_QUESTIONS = "INSERT INTO approvals (execution_id, call, workflow_id, workf
      SELECT j.value->>0, j.value->>1, j.value->>2, j.value->>3, j.value->>4, j.value->>5, 0, j.value->>6, j.value->>7, \
      j.value->>8 FROM json_each(?) AS j;";
 
-/// What goes with the appends of a batch, in bulk.
+/// What goes with the appends of a batch, in bulk. An occurrence that is there already, and not queued, gets no status: so
+/// the transaction fails.
 WRITE_COMPANIONS = concat!(insert_audit!(), ";\
      INSERT INTO idempotency_keys (principal, key, request_digest, execution_id, at) \
-     SELECT j.value->>0, j.value->>1, j.value->>2, j.value->>3, j.value->>4 FROM json_each(?) AS j;\
+     SELECT j.value->>0, j.value->>1, j.value->>2, j.value->>3, j.value->>4 FROM json_each(?) AS j;",
+    insert_occurrences!(), "execution_id = excluded.execution_id, at = excluded.at, \
+     status = CASE WHEN occurrences.status = 'queued' THEN excluded.status END;",
+    move_triggers!(), ";\
      UPDATE approval_links SET used_at = j.value->>1 FROM json_each(?) AS j \
      WHERE approval_links.hash = unhex(j.value->>0) AND used_at IS NULL;");
 
@@ -291,7 +314,7 @@ INSERT_LINK = "INSERT INTO approval_links (hash, execution_id, call, request_dig
      WHERE (SELECT count(*) FROM approval_links WHERE execution_id = ?2 AND call = ?3) < ?11";
 FORGET_LINKS = "DELETE FROM approval_links WHERE expires_at < ?";
 
-AUDIT_HEAD = "SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1";
+AUDIT_HEAD = "SELECT seq, hash FROM audit WHERE seq = (SELECT max(seq) FROM audit)";
 AUDIT_AFTER = concat!("SELECT ", audit_columns!(), " FROM audit WHERE seq > ? ORDER BY seq LIMIT ?");
 AUDIT = list_audit!("");
 AUDIT_BY_ACTOR = list_audit!("AND actor = ?3");
@@ -347,11 +370,11 @@ mod tests {
 
     use super::{
         super::{connect, directory::Directory},
-        ALL, INSERT_EVENTS, INSERT_EXECUTIONS, INSERT_STEPS,
+        ALL, INSERT_EVENTS, INSERT_EXECUTIONS, INSERT_STEPS, triggers,
     };
 
     /// Tables that grow with every execution.
-    const GROWING: [&str; 9] = [
+    const GROWING: [&str; 12] = [
         "executions",
         "step_executions",
         "events",
@@ -361,10 +384,19 @@ mod tests {
         "decisions",
         "notices",
         "approval_links",
+        "occurrences",
+        "deliveries",
+        "bus_events",
     ];
     /// Indices that hold only what is under way, and so may be read from their beginning.
-    const OPEN_ONLY: [&str; 4] =
-        ["executions_to_wake", "approvals_pending", "approvals_pending_by_workflow", "notices_to_send"];
+    const OPEN_ONLY: [&str; 6] = [
+        "executions_to_wake",
+        "approvals_pending",
+        "approvals_pending_by_workflow",
+        "notices_to_send",
+        "occurrences_queued",
+        "bus_events_to_dispatch",
+    ];
 
     async fn plan(connection: &mut SqliteConnection, statement: &str) -> Vec<String> {
         let text = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
@@ -377,8 +409,8 @@ mod tests {
         let scans = words.next() == Some("SCAN");
         let table = words.next().unwrap_or_default();
         let index = words.next_back().unwrap_or_default();
-        // `x` and `e` are what the statements call executions and events.
-        scans && (GROWING.contains(&table) || ["x", "e"].contains(&table)) && !OPEN_ONLY.contains(&index)
+        // `x`, `e` and `o` are what the statements call executions, events and occurrences.
+        scans && (GROWING.contains(&table) || ["x", "e", "o"].contains(&table)) && !OPEN_ONLY.contains(&index)
     }
 
     #[tokio::test]
@@ -386,7 +418,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut connection = connect::writer(&Directory::prepare(folder.path()).unwrap().database()).await.unwrap();
         let bulk = [INSERT_EXECUTIONS, INSERT_EVENTS, INSERT_STEPS].map(|insertion| insertion.text(4));
-        for (name, text) in ALL.iter().copied().chain(bulk.iter().map(|text| ("bulk", &**text))) {
+        for (name, text) in ALL.iter().chain(triggers::ALL).copied().chain(bulk.iter().map(|text| ("bulk", &**text))) {
             let with_plan =
                 |s: &&str| !["", "BEGIN IMMEDIATE", "COMMIT", "ROLLBACK"].contains(s) && !s.starts_with("PRAGMA");
             for statement in text.split(';').map(str::trim).filter(with_plan) {
@@ -394,8 +426,9 @@ mod tests {
                 assert!(!plan.iter().any(|detail| reads_all(detail)), "{name}: {plan:#?}");
                 let listing = name.starts_with("EXECUTIONS")
                     || name.starts_with("APPROVALS")
-                    || name == "STEPS"
-                    || name.starts_with("NOTICES");
+                    || name.starts_with("NOTICES")
+                    || name.starts_with("OCCURRENCES")
+                    || name == "STEPS";
                 assert!(!listing || !plan.iter().any(|detail| detail.contains("TEMP B-TREE")), "{name}: {plan:#?}");
             }
         }

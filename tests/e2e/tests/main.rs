@@ -10,5 +10,6 @@ mod nesting;
 mod people;
 mod sample;
 mod saves;
+mod schedules;
 mod stop;
 mod workflows;

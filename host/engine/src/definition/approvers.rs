@@ -22,7 +22,7 @@ pub(super) fn read(config: &mut Fields<'_>, diagnostics: &mut Diagnostics) -> Ap
         roles: roles(&mut fields, diagnostics),
         users: fields.texts("users", diagnostics),
         quorum: fields.small("quorum", 1, APPROVERS_MAX as u32, diagnostics).unwrap_or(1),
-        requester_may_decide: fields.truth("requester_may_decide", diagnostics).unwrap_or(true),
+        requester_may_decide: fields.flag("requester_may_decide", diagnostics).unwrap_or(true),
     };
     check_quorum(&approvers, &fields, diagnostics);
     fields.close(diagnostics);

@@ -18,7 +18,7 @@ use crate::graph::{DEPTH_MAX, FAN_OUT_MAX, ITERATIONS_DEFAULT, ITERATIONS_MAX, O
 /// The most options of a human step.
 const OPTIONS_MAX: usize = 32;
 /// The most characters of an id.
-const ID_CHARACTERS_MAX: usize = 64;
+pub(super) const ID_CHARACTERS_MAX: usize = 64;
 /// The most characters of a step's name, and of the name of a tool or an agent.
 const NAME_CHARACTERS_MAX: usize = 256;
 /// Names in the scope that no step and no item may have.
@@ -37,6 +37,14 @@ pub(super) fn root(fields: &mut Fields<'_>, diagnostics: &mut Diagnostics) -> Ve
     let steps = reader.block(list, &place, 0);
     reader.finish();
     steps
+}
+
+/// Whether a name is written as ids are.
+pub(super) fn is_id(name: &str) -> bool {
+    let mut characters = name.chars();
+    let starts = characters.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_');
+    let goes_on = characters.all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
+    starts && goes_on && name.len() <= ID_CHARACTERS_MAX
 }
 
 struct Reader<'d> {
@@ -131,10 +139,7 @@ impl Reader<'_> {
 
     /// Whether a step or an item can be called this; reports why not.
     fn is_usable(&mut self, name: &str, place: &Place) -> bool {
-        let mut characters = name.chars();
-        let starts = characters.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_');
-        let goes_on = characters.all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
-        if !starts || !goes_on || name.len() > ID_CHARACTERS_MAX {
+        if !is_id(name) {
             let name = shown(&Value::from(name));
             let message = format!(
                 "{name} cannot be used: it must start with a letter or `_`, go on with letters, digits, `_` and `-`, \
@@ -346,14 +351,20 @@ impl Reader<'_> {
                 .small("max_iterations", 0, ITERATIONS_MAX, self.diagnostics)
                 .unwrap_or(ITERATIONS_DEFAULT),
             max_concurrency: inner.small("max_concurrency", 1, FAN_OUT_MAX as u32, self.diagnostics).unwrap_or(1),
-            steps: match inner.list("steps", self.diagnostics) {
-                Some((list, place)) => self.block(list, &place, depth + 1),
-                None => Vec::new(),
-            },
+            steps: self.body(&mut inner, depth),
             fail: inner.word("on_error", &[("fail", true), ("continue", false)], self.diagnostics).unwrap_or(true),
         };
         inner.close(self.diagnostics);
         Some(kind)
+    }
+
+    /// The steps of a loop. Without any, nothing but `max_iterations` would bound what loops within loops open.
+    fn body(&mut self, fields: &mut Fields<'_>, depth: usize) -> Vec<StepDefinition> {
+        let Some((list, place)) = fields.list("steps", self.diagnostics) else { return Vec::new() };
+        if list.is_empty() {
+            self.diagnostics.error(&place, DiagnosticCode::Empty, "a loop needs at least one step");
+        }
+        self.block(list, &place, depth + 1)
     }
 
     fn item_variable(&mut self, fields: &mut Fields<'_>) -> Arc<str> {

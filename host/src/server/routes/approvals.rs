@@ -92,7 +92,7 @@ pub(crate) async fn list(
     let limit = paging.limit()?;
     let before = paging.cursor(read_approval_id)?;
     let workflow_id = match query.workflow {
-        Some(workflow) => Some(app.current.get(&app.store, &workflow).await?.row.id.to_string()),
+        Some(workflow) => Some(app.workflow(&workflow).await?.row.id.to_string()),
         None => None,
     };
     if query.mine && !who.may(Role::Approver) {
