@@ -27,6 +27,7 @@ use serde_json::Value;
 use tokio::sync::{Semaphore, broadcast, mpsc, oneshot, watch};
 use uuid::Uuid;
 use weir_engine::{
+    approvers::Approvers,
     event::{Record, Started},
     execution::{Execution, Status},
     id::Timestamp,
@@ -35,7 +36,7 @@ use weir_engine::{
 };
 
 pub use self::{
-    answer::{Answer, Answered, DecideError, RAISE, STOP},
+    answer::{Answer, Answered, DecideError, RAISE, Reassign, STOP, may_decide},
     catalog::HostCatalog,
     current::CurrentWorkflow,
     ended::Ended,
@@ -304,6 +305,14 @@ impl Driver {
     /// Nothing is asked, several things are, the answer does not fit, or someone answered before.
     pub async fn decide(&self, id: &str, answer: Answer) -> Result<Answered, DecideError> {
         self.deliver(id, |reply| News::Answer { answer: answer.clone(), reply }).await?
+    }
+
+    /// Asks others instead of those that a question names, and answers who that is now.
+    ///
+    /// # Errors
+    /// The question is not open, whoever says so may not decide it, or too few are named.
+    pub async fn reassign(&self, id: &str, reassign: Reassign) -> Result<Approvers, DecideError> {
+        self.deliver(id, |reply| News::Reassign { reassign: reassign.clone(), reply }).await?
     }
 
     /// Committed events of an execution from here on. Read the log afterwards, and drop what comes twice.

@@ -3,6 +3,7 @@
 mod abuse;
 mod agents;
 mod api;
+mod approvals;
 mod auth;
 mod bodies;
 mod documented;
@@ -12,5 +13,5 @@ mod matrix;
 mod sessions;
 mod slow;
 mod support;
-mod triggers;
 mod tokens;
+mod triggers;

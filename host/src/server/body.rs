@@ -2,7 +2,7 @@
 
 mod yaml;
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use axum::{
     body::{Body, HttpBody as _},
@@ -64,6 +64,21 @@ impl<S: Send + Sync> FromRequest<S> for DefinitionBody {
         let json = if kind.as_deref().is_some_and(is_yaml) { from_yaml(&text)? } else { text };
         json::check_within(&json, JSON_DEPTH_MAX).map_err(unacceptable)?;
         serde_json::from_str(&json).map(Self).map_err(|e| ApiError::new(Code::InvalidBody, e.to_string()))
+    }
+}
+
+/// The members of a form that a page sends; of several with one name the last counts.
+#[derive(Debug)]
+pub struct FormFields(pub HashMap<String, String>);
+
+impl<S: Send + Sync> FromRequest<S> for FormFields {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _state: &S) -> Result<Self, ApiError> {
+        let (parts, body) = request.into_parts();
+        let expected = "application/x-www-form-urlencoded";
+        let text = text(&parts.headers, body, |kind| kind == expected, expected).await?;
+        Ok(Self(url::form_urlencoded::parse(text.as_bytes()).into_owned().collect()))
     }
 }
 

@@ -12,6 +12,7 @@ use weir_engine::{
 };
 use weir_host::{
     driver::{Answer, Companions, Driver, DriverConfig, Finished, StartExecution},
+    identity::Principal,
     runtime::{Runtime, RuntimeConfig},
     store::{NewPlugin, NewWorkflow, Store, StoreOptions, WorkflowVersion},
 };
@@ -149,7 +150,9 @@ pub(crate) fn answer(option: &str) -> Answer {
         option_id: Some(option.to_owned()),
         comment: None,
         data: None,
-        decided_by: "tester".to_owned(),
+        decided_by: Principal::admin(),
+        invited: false,
+        request_digest: None,
         companions: Vec::new(),
     }
 }

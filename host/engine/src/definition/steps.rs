@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::diagnostic::Place;
 use crate::{
+    approvers::Approvers,
     event::StepType,
     graph::{OnTimeout, Retry},
     limits::Limits,
@@ -80,7 +81,7 @@ pub enum StepKind {
         /// JSON Schema of the answer's data.
         form_schema: Option<Value>,
         /// Who may decide.
-        approvers: Vec<String>,
+        approvers: Approvers,
     },
     /// Runs branches beside each other.
     Parallel {
