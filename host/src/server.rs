@@ -80,6 +80,8 @@ pub struct Parts {
     streams: Arc<Semaphore>,
     /// Places for uploads.
     uploads: Semaphore,
+    /// Places for requests that may change something: they stay under way when their connections are gone.
+    changes: Arc<Semaphore>,
 }
 
 impl Deref for App {
@@ -111,6 +113,7 @@ impl App {
             ready: AtomicBool::new(false),
             streams: Arc::new(Semaphore::new(STREAMS_MAX)),
             uploads: Semaphore::new(UPLOADS_MAX),
+            changes: Arc::new(Semaphore::new(accept::CONNECTIONS_MAX)),
         }))
     }
 
@@ -164,13 +167,32 @@ impl accept::Handler for Door {
 }
 
 impl Door {
+    /// What may change something runs to its end, also when its client goes away meanwhile: nothing is cut off between a
+    /// write and what follows from it.
     async fn route(&self, request: Request<Incoming>) -> Response<Body> {
-        let answer = self.router.clone().oneshot(request.map(Body::new));
-        match std::panic::AssertUnwindSafe(answer).catch_unwind().await {
-            Ok(Ok(response)) => response,
-            Ok(Err(never)) => match never {},
-            Err(_) => ApiError::internal(anyhow::anyhow!("a handler panicked")).into_response(),
+        let is_safe = request.method().is_safe();
+        let answer = answered(self.router.clone(), request);
+        if is_safe {
+            return answer.await;
         }
+        let Ok(place) = Arc::clone(&self.app.changes).acquire_owned().await else {
+            return ApiError::new(Code::Unavailable, "the host stops").into_response();
+        };
+        let whole = tokio::spawn(async move {
+            let response = answer.await;
+            drop(place);
+            response
+        });
+        whole.await.unwrap_or_else(|error| ApiError::internal(error).into_response())
+    }
+}
+
+async fn answered(router: Router, request: Request<Incoming>) -> Response<Body> {
+    let answer = router.oneshot(request.map(Body::new));
+    match std::panic::AssertUnwindSafe(answer).catch_unwind().await {
+        Ok(Ok(response)) => response,
+        Ok(Err(never)) => match never {},
+        Err(_) => ApiError::internal(anyhow::anyhow!("a handler panicked")).into_response(),
     }
 }
 

@@ -15,6 +15,7 @@ impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         let code = match &error {
             StoreError::NameTaken { .. } => Code::NameTaken,
+            StoreError::VersionConflict { .. } => Code::VersionConflict,
             StoreError::PathTaken { .. } => Code::PathTaken,
             StoreError::VersionTaken { .. } => Code::PluginVersionTaken,
             StoreError::InUse { .. } => Code::PluginInUse,
