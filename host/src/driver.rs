@@ -57,6 +57,9 @@ use crate::{
     store::{self, Append, Companion, Store, StoreError, WorkflowVersion},
 };
 
+/// Wait before an execution is woken again that the store could not load.
+const WAKE_RETRY_MS: u64 = 1_000;
+
 /// What the host lets any execution have, whatever its author and its caller say.
 #[derive(Debug, Clone)]
 pub struct DriverConfig {
@@ -251,6 +254,9 @@ impl Driver {
         let Ok(Ok(room)) = room.await else {
             return Err(StartError::Overloaded(inner.config.executions_max));
         };
+        if *inner.stopping.borrow() {
+            return Err(StartError::Stopping);
+        }
         let compiled = inner.workflows.compiled(&inner.store, &start.workflow).await?;
         let now = store::now();
         let execution_id: Arc<str> = Uuid::now_v7().to_string().into();
@@ -346,8 +352,11 @@ impl Driver {
     fn wake(&self, id: Arc<str>) {
         let driver = self.clone();
         tokio::spawn(async move {
-            if let Err(error) = driver.deliver(&id, |reply| News::Wake { reply }).await {
-                tracing::error!(execution.id = %id, %error, "could not wake execution {id}");
+            let Err(error) = driver.deliver(&id, |reply| News::Wake { reply }).await else { return };
+            tracing::error!(execution.id = %id, %error, "could not wake execution {id}");
+            // Nobody else wakes it.
+            if matches!(error, SignalError::Store(_)) {
+                driver.inner.timers.set(store::now().plus_ms(WAKE_RETRY_MS), id);
             }
         });
     }

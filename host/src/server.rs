@@ -103,6 +103,8 @@ pub struct Parts {
     ledger: Ledger,
     /// Idempotency keys whose first request is being answered.
     in_flight: InFlight,
+    /// Places for requests that may change something: they stay under way when their connections are gone.
+    changes: Arc<Semaphore>,
     /// What links to this host begin with.
     public_url: Arc<str>,
 }
@@ -168,6 +170,7 @@ impl App {
             ledger: Ledger::default(),
             in_flight: InFlight::default(),
             public_url,
+            changes: Arc::new(Semaphore::new(accept::CONNECTIONS_MAX)),
         }))
     }
 

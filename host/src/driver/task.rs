@@ -213,7 +213,7 @@ impl Task {
                 landed = self.flight.landed(), if self.has_room() => self.on_landed(landed),
                 Some(news) = self.receiver.recv() => self.on_news(news),
                 () = sleep_until(timer) => self.feed(Input::TimeReached),
-                () = sleep_until(stop_at) => self.flight = Flight::default(),
+                () = sleep_until(stop_at), if !self.flight.is_empty() => self.flight = Flight::default(),
                 Ok(_) = stopping.wait_for(|stop| *stop), if self.stop_at.is_none() => {
                     self.stop_at = Some(Instant::now() + self.inner.config.stop_grace);
                 }

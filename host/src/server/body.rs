@@ -25,6 +25,8 @@ use super::error::{ApiError, Code, FieldProblem};
 pub const JSON_BYTES_MAX: usize = 1024 * 1024;
 /// The most bytes of a plugin.
 pub const PLUGIN_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// How many bytes tell what a body is.
+const HEAD_BYTES: usize = 4;
 const JSON_TIMEOUT: Duration = Duration::from_secs(30);
 const PLUGIN_TIMEOUT: Duration = Duration::from_secs(120);
 /// How long what is left of a refused body is thrown away, so that a client that writes first gets to read the answer.
@@ -218,9 +220,7 @@ async fn read_whole(
     bytes_max: usize,
     look: impl Fn(&[u8]) -> Result<(), ApiError>,
 ) -> Result<Bytes, ApiError> {
-    let Some(first) = next_chunk(body).await? else {
-        return look(&[]).map(|()| Bytes::new());
-    };
+    let first = head(body).await?;
     if first.len() > bytes_max {
         return Err(too_large(bytes_max));
     }
@@ -236,6 +236,21 @@ async fn read_whole(
         whole.extend_from_slice(&chunk);
     }
     Ok(whole.freeze())
+}
+
+/// The first bytes of a body: enough of them to tell what it is, however small its pieces are.
+async fn head(body: &mut Body) -> Result<Bytes, ApiError> {
+    let first = next_chunk(body).await?.unwrap_or_default();
+    if first.len() >= HEAD_BYTES {
+        return Ok(first);
+    }
+    let mut head = BytesMut::from(first);
+    while head.len() < HEAD_BYTES
+        && let Some(chunk) = next_chunk(body).await?
+    {
+        head.extend_from_slice(&chunk);
+    }
+    Ok(head.freeze())
 }
 
 async fn next_chunk(body: &mut Body) -> Result<Option<Bytes>, ApiError> {

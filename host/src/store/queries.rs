@@ -261,7 +261,9 @@ EXECUTIONS = list_executions!("");
 EXECUTIONS_COMPLETED = list_executions!("AND status = 'completed'");
 EXECUTIONS_BY_STATUS = list_executions!("AND status = ?6 AND status <> 'completed'");
 EXECUTIONS_BY_WORKFLOW = list_executions!("AND workflow_id = ?6");
-EXECUTIONS_BY_WORKFLOW_AND_STATUS = list_executions!("AND workflow_id = ?6 AND status = ?7");
+EXECUTIONS_BY_WORKFLOW_COMPLETED = list_executions!("AND workflow_id = ?6 AND status = 'completed'");
+/// The index of the workflow would lead through all that completed.
+EXECUTIONS_BY_WORKFLOW_AND_STATUS = list_executions!("AND +workflow_id = ?6 AND status = ?7 AND status <> 'completed'");
 UNFINISHED = "SELECT id, idle, wake_at FROM executions \
      WHERE status IN ('pending', 'running', 'awaiting_human') AND status <> 'completed'";
 UNFINISHED_COUNT = "SELECT count(*) FROM executions \
@@ -468,6 +470,15 @@ mod tests {
                 assert!(!listing || !plan.iter().any(|detail| detail.contains("TEMP B-TREE")), "{name}: {plan:#?}");
             }
         }
+        connection.close().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_waits_in_a_workflow_is_found_without_what_completed_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut connection = connect::writer(&Directory::prepare(folder.path()).unwrap().database()).await.unwrap();
+        let plan = plan(&mut connection, super::EXECUTIONS_BY_WORKFLOW_AND_STATUS).await;
+        assert!(plan.iter().any(|detail| detail.contains("executions_by_status")), "{plan:#?}");
         connection.close().await.unwrap();
     }
 

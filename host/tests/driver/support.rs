@@ -89,6 +89,7 @@ impl Bench {
             active: true,
             definition: Json::from_value(definition),
             triggers: Vec::new(),
+            expected_version: None,
         };
         Arc::new(self.store.create_workflow(new).await.unwrap().version)
     }

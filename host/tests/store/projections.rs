@@ -38,7 +38,7 @@ fn everything(id: &Arc<str>) -> Vec<Event> {
         report: Report::default(),
     };
     let skipped = |names: [&str; 2]| names.map(|name| Skipped { step: name.into(), path: name.into() }).to_vec();
-    let looped = Work::Loop { items: Json::parse("[1]").unwrap(), count: 1, omitted: 0 };
+    let looped = Work::Loop { items: Json::parse("[1]").unwrap(), count: 1, omitted: 3 };
     vec![
         started(id, "w"),
         tool("tried"),
@@ -146,6 +146,7 @@ async fn each_step_shows_how_it_went() {
     assert_eq!(tried.input.as_ref().unwrap().text(), r#"{"of":"tried"}"#);
     assert_eq!(tried.output.as_ref().unwrap().text(), "[1, 2]");
     assert_eq!(steps[9].failure.as_ref().unwrap().code, FailureCode::Unavailable);
+    assert_eq!(steps[4].warnings, ["3 items were left out: max_iterations lets 1 run"]);
     assert_eq!(steps[5].warnings, ["odd"]);
     let asked: Vec<_> = approvals.iter().map(|row| (&*row.step_id, row.status)).collect();
     use ApprovalStatus::{Decided, Lapsed, Pending, Withdrawn};

@@ -34,6 +34,14 @@ pub struct StepDefinition {
     pub(crate) place: Place,
 }
 
+impl StepDefinition {
+    /// Where it stands in the definition: a JSON pointer.
+    #[must_use]
+    pub fn pointer(&self) -> &str {
+        &self.place.pointer
+    }
+}
+
 /// What a step does.
 #[derive(Debug, Clone, PartialEq)]
 pub enum StepKind {
