@@ -13,18 +13,22 @@ use crate::{
 };
 
 mod approvals;
+mod audit;
 mod cron;
 mod demo;
 mod events;
 mod executions;
 mod file;
+mod notices;
 mod out;
 mod plugins;
 mod progress;
 mod reference;
 mod run;
 mod serve;
+mod tokens;
 mod triggers;
+mod users;
 mod workflows;
 
 const EXAMPLES: &str = "\
@@ -38,6 +42,9 @@ Examples:
   weir events send --type com.example.order --source /shop --data @order.json
                                                   tell what happened; workflows that wait for it start
   weir approve EXECUTION --option approve         answer
+  weir tokens create ci --role operator           a token for a program
+  weir users add alice --role author,approver     a user for the web app; asks for the password
+  weir audit verify                               check that nothing was changed in the audit log
   weir run flow.json --input '{\"n\": 1}' --plugin text.wasm
                                                   run one workflow without a host
   weir reference '$.input.a' --scope @scope.json  what a reference resolves to
@@ -65,7 +72,7 @@ struct Globals {
     /// The host to talk to.
     #[arg(long, global = true, env = "WEIR_URL", value_name = "URL", default_value_t = format!("http://{LISTEN_DEFAULT}"), hide_env_values = true)]
     url: String,
-    /// The host's admin token.
+    /// A token of the host: one of `weir tokens`, or the admin token.
     #[arg(long, global = true, env = "WEIR_TOKEN", value_name = "TOKEN", hide_env_values = true)]
     token: Option<String>,
     /// The data directory: of the host, or where a client finds the token.
@@ -94,6 +101,9 @@ enum Command {
     Approvals(approvals::Approvals),
     /// Answer a question.
     Approve(approvals::Approve),
+    /// What people are told about questions.
+    #[command(subcommand)]
+    Notices(notices::Notices),
     /// What starts workflows by itself: list, show, switch, fire.
     #[command(subcommand, visible_alias = "trigger")]
     Triggers(triggers::Triggers),
@@ -103,6 +113,15 @@ enum Command {
     /// Plugins: inspect, add, list, show, enable, disable, delete.
     #[command(subcommand, visible_alias = "plugins")]
     Plugin(plugins::Plugin),
+    /// API tokens: create, list, revoke.
+    #[command(subcommand, visible_alias = "token")]
+    Tokens(tokens::Tokens),
+    /// Users: add, list, password, set-roles, enable, disable, delete.
+    #[command(subcommand, visible_alias = "user")]
+    Users(users::Users),
+    /// The audit log: list, verify.
+    #[command(subcommand)]
+    Audit(audit::Audit),
     /// Show what a reference or template resolves to.
     Reference(reference::Reference),
     /// Schedules: when they run.
@@ -168,9 +187,13 @@ async fn run(cli: Cli, out: Out) -> anyhow::Result<Outcome> {
         Command::Executions(executions) => executions.run(&globals.client()?, out).await,
         Command::Approvals(approvals) => approvals.run(&globals.client()?, out).await,
         Command::Approve(approve) => approve.run(&globals.client()?, out).await,
+        Command::Notices(notices) => notices.run(&globals.client()?, out).await,
         Command::Triggers(triggers) => triggers.run(&globals.client()?, out).await,
         Command::Events(events) => events.run(&globals.client()?, out).await,
         Command::Plugin(plugin) => plugin.run(globals, out).await,
+        Command::Tokens(tokens) => tokens.run(&globals.client()?, out).await,
+        Command::Users(users) => users.run(&globals.client()?, out).await,
+        Command::Audit(audit) => audit.run(&globals.client()?, out).await,
         Command::Reference(reference) => reference.run(out),
         Command::Cron(cron) => cron.run(out),
         Command::Openapi => {

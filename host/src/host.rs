@@ -5,17 +5,23 @@ use std::{io, net::SocketAddr, sync::Arc};
 use tokio::{net::TcpListener, task::JoinHandle};
 
 use crate::{
+    accounts::Accounts,
     config::Config,
     driver::{Driver, DriverConfig},
+    egress::Egress,
+    notices::Notices,
     runtime::{Runtime, RuntimeConfig, RuntimeError},
     server::{
-        self, App,
-        auth::{AdminToken, Guard, TokenError},
+        self, App, AppParts,
+        auth::{AdminToken, TokenError},
+        network::Network,
         shutdown::{self, Trigger},
     },
     store::{Store, StoreError, StoreOptions},
     trigger::Triggers,
 };
+
+mod housekeeping;
 
 /// Starts hosts.
 #[derive(Debug)]
@@ -24,6 +30,9 @@ pub struct Host;
 /// Why a host did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartHostError {
+    /// A setting makes no sense.
+    #[error("could not use the configuration: {0}")]
+    Config(String),
     /// The store cannot be opened.
     #[error("could not open the store")]
     Store(#[from] StoreError),
@@ -53,10 +62,13 @@ pub struct Running {
     token: AdminToken,
     store: Store,
     driver: Driver,
+    accounts: Accounts,
+    notices: JoinHandle<()>,
     triggers: Triggers,
     trigger: Trigger,
     serving: JoinHandle<()>,
     recovering: JoinHandle<Result<(), StoreError>>,
+    keeping: JoinHandle<()>,
 }
 
 impl Host {
@@ -75,11 +87,50 @@ impl Host {
         let driver = Driver::new(store.clone(), Arc::clone(&runtime), DriverConfig::default());
         let (trigger, stop) = shutdown::pair();
         let triggers = Triggers::new(store.clone(), driver.clone());
-        let app = App::new(store.clone(), driver.clone(), triggers.clone(), runtime, Guard::new(&token.token), stop);
+        let accounts = Accounts::open(store.clone(), &token.token).await?;
+        let network = Network::new(&config, address).map_err(StartHostError::Config)?;
+        let public_url = public_url(&config, address);
+        let notices = Notices {
+            store: store.clone(),
+            egress: Egress::new(config.egress.clone()),
+            channels: config.channels.clone(),
+            public_url: Arc::clone(&public_url),
+        };
+        let app = App::new(AppParts {
+            store: store.clone(),
+            driver: driver.clone(),
+            triggers: triggers.clone(),
+            runtime,
+            accounts: accounts.clone(),
+            network,
+            connections_per_address: config.connections_per_address,
+            shutdown: stop.clone(),
+            public_url,
+        });
+        let notices = tokio::spawn(async move { notices.run(stop.begun()).await });
+        let keeping = tokio::spawn(housekeeping::run(accounts.clone(), store.clone()));
         let serving = tokio::spawn(server::serve(listener, app.clone()));
-        let recovering = tokio::spawn(recover(driver.clone(), triggers.clone(), app));
-        Ok(Running { address, token, store, driver, triggers, trigger, serving, recovering })
+        let recovering = tokio::spawn(recover(driver.clone(), triggers.clone(), app, config.schedules));
+        Ok(Running {
+            address,
+            token,
+            store,
+            driver,
+            accounts,
+            triggers,
+            trigger,
+            serving,
+            recovering,
+            keeping,
+            notices,
+        })
     }
+}
+
+/// What links to this host begin with, without a slash at the end.
+fn public_url(config: &Config, address: SocketAddr) -> Arc<str> {
+    let url = config.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
+    url.trim_end_matches('/').into()
 }
 
 fn runtime_config(config: &Config) -> Result<RuntimeConfig, StartHostError> {
@@ -91,7 +142,7 @@ fn runtime_config(config: &Config) -> Result<RuntimeConfig, StartHostError> {
     Ok(runtime)
 }
 
-async fn recover(driver: Driver, triggers: Triggers, app: App) -> Result<(), StoreError> {
+async fn recover(driver: Driver, triggers: Triggers, app: App, schedules: bool) -> Result<(), StoreError> {
     triggers.recover().await?;
     let recovered = driver.recover().await?;
     if recovered.running + recovered.waiting > 0 {
@@ -101,8 +152,10 @@ async fn recover(driver: Driver, triggers: Triggers, app: App) -> Result<(), Sto
             recovered.waiting
         );
     }
-    triggers.start_schedules();
-    triggers.start_dispatching();
+    if schedules {
+        triggers.start_schedules();
+        triggers.start_dispatching();
+    }
     app.set_ready();
     Ok(())
 }
@@ -133,9 +186,14 @@ impl Running {
     /// store. What did not end is taken up at the next start.
     pub async fn stop(self) {
         self.trigger.begin();
-        let (served, (), ()) = tokio::join!(self.serving, self.driver.stop(), self.triggers.stop());
-        if let Err(error) = served {
-            tracing::error!("the server broke off: {error}");
+        let (served, noticed, (), ()) =
+            tokio::join!(self.serving, self.notices, self.driver.stop(), self.triggers.stop());
+        if let Err(error) = served.and(noticed) {
+            tracing::error!("a part of the host broke off: {error}");
+        }
+        self.keeping.abort();
+        if let Err(error) = self.accounts.flush().await {
+            tracing::warn!("could not note what was used last: {error}");
         }
         self.store.close().await;
     }

@@ -8,7 +8,7 @@ use std::{fmt, path::PathBuf, sync::Arc};
 use futures_util::future::BoxFuture;
 use sha2::{Digest as _, Sha256};
 use sqlx::{SqliteConnection, SqlitePool};
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::sync::{Mutex, Notify, mpsc, oneshot};
 use weir_engine::{event::Record, execution::Summary, id::Timestamp};
 
 mod approvals;
@@ -24,13 +24,20 @@ mod directory;
 mod error;
 mod events;
 mod executions;
+mod folded;
 mod interest;
+mod links;
+mod notices;
 mod occurrences;
 mod plugins;
 mod projection;
 mod queries;
+mod questions;
+mod sessions;
 mod steps;
+mod tokens;
 mod triggers;
+mod users;
 mod workflows;
 mod writer;
 
@@ -43,17 +50,23 @@ use self::{
 };
 
 pub use self::{
-    approvals::{ApprovalFilter, ApprovalRow, ApprovalStatus},
+    approvals::{ApprovalFilter, ApprovalRow, ApprovalStatus, Mine},
     audit::{AuditEntry, AuditFilter, AuditRow, Outcome, Verified},
     bus::{BACKLOG_MAX, BusEventFilter, BusEventRow, HOST_SOURCE, NewBusEvent, UNDISPATCHED_MAX},
     companion::{Companion, IdempotencyKey},
     error::StoreError,
     executions::{ExecutionFilter, ExecutionRow, StoredExecution, Unfinished, Wake},
+    folded::folded,
     interest::{HostEvent, Interest, bare_agent, is_type},
+    links::{LINKS_MAX, LinkHash, LinkRow},
+    notices::{NOTICES_MAX, NoticeId, NoticeKind, NoticeRow, NoticeStatus, Reminded},
     occurrences::{Moved, NewOccurrence, OccurrenceRow, OccurrenceStatus, UnfinishedOfSchedule},
-    plugins::{Installed, NewPlugin, PluginRow},
+    plugins::{Installed, NewPlugin, PluginRow, Precedence},
+    sessions::{NewSession, SessionRow},
     steps::{StepCursor, StepOutput, StepPage, StepRow, StepStatus},
+    tokens::{NewToken, TokenRow},
     triggers::{NewTrigger, TriggerFilter, TriggerRow},
+    users::{NewUser, UserChange, UserRow},
     workflows::{NewWorkflow, Saved, WorkflowFilter, WorkflowOrder, WorkflowRow, WorkflowVersion},
 };
 
@@ -99,12 +112,16 @@ pub struct Append {
 #[derive(Debug, Clone)]
 pub struct Store {
     inner: Arc<Inner>,
+    /// What the next write does, for the audit log.
+    audit: Option<Arc<AuditEntry>>,
 }
 
 struct Inner {
     directory: Directory,
     readers: SqlitePool,
     writer: mpsc::Sender<Message>,
+    /// Told when there may be a notice to send.
+    notices: Notify,
     /// Held while a plugin is installed or deleted, so that its file and its row change together.
     plugin_files: Mutex<()>,
     /// What triggers wait for of the host's own events.
@@ -132,8 +149,8 @@ impl Store {
         let (writer, receiver) = mpsc::channel(options.queue.clamp(1, QUEUE_MAX));
         tokio::spawn(Writer::new(connection, receiver, lock).run());
         let (plugin_files, interests, news) = (Mutex::new(()), Interests::default(), News::default());
-        let inner = Inner { directory, readers, writer, plugin_files, interests, news };
-        let store = Self { inner: Arc::new(inner) };
+        let inner = Inner { directory, readers, writer, notices: Notify::new(), plugin_files, interests, news };
+        let store = Self { inner: Arc::new(inner), audit: None };
         store.sweep_plugins().await?;
         store.refresh_interest().await?;
         Ok(store)
@@ -148,14 +165,17 @@ impl Store {
     pub async fn append(&self, append: Append) -> Result<(), StoreError> {
         let Some(prepared) = Prepared::new(&append)? else { return Ok(()) };
         drop(append);
-        let has_news = prepared.companions.has_bus_events();
+        let (notifies, has_news) = (prepared.questions.notice_due.is_some(), prepared.companions.has_bus_events());
         let (answer, answered) = oneshot::channel();
         self.send(Message::Append { prepared: Box::new(prepared), answer }).await?;
-        answered.await.map_err(|_| StoreError::Closed)??;
+        let result = answered.await.map_err(|_| StoreError::Closed)?;
+        if notifies {
+            self.inner.notices.notify_one();
+        }
         if has_news {
             self.inner.news.tell();
         }
-        Ok(())
+        result
     }
 
     /// Writes what is waiting and closes the file; whatever is asked later fails with [`StoreError::Closed`].
@@ -168,6 +188,13 @@ impl Store {
         }
     }
 
+    /// The same store, whose writes each put `entry` into the audit log, in their own transaction: what is done and its
+    /// row are both stored, or neither. (What is appended to executions brings its rows along as companions.)
+    #[must_use]
+    pub fn audited(&self, entry: AuditEntry) -> Self {
+        Self { inner: Arc::clone(&self.inner), audit: Some(Arc::new(entry)) }
+    }
+
     /// Runs `work` on the writer's connection in a transaction of its own; an error undoes it.
     async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
     where
@@ -175,9 +202,16 @@ impl Store {
         F: for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T, StoreError>> + Send + 'static,
     {
         let (value_sender, value) = oneshot::channel();
+        let entry = self.audit.clone();
         let run: Run = Box::new(move |connection| {
             Box::pin(async move {
-                let result = work(connection).await;
+                let mut result = work(connection).await;
+                let done = entry.filter(|_| result.is_ok());
+                if let Some(entry) = done
+                    && let Err(error) = audit::record(connection, &[entry.as_ref().clone()]).await
+                {
+                    result = Err(error);
+                }
                 let good = result.is_ok();
                 drop(value_sender.send(result));
                 good

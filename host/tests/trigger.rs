@@ -6,4 +6,5 @@ mod events;
 mod parsing;
 mod planning;
 mod properties;
+mod schedules;
 mod times;

@@ -139,6 +139,8 @@ impl Outbox {
             | Event::Settled { .. }
             | Event::Paused { .. }
             | Event::Resumed { .. }
+            | Event::Voted { .. }
+            | Event::Reassigned { .. }
             | Event::ScopeOpened { .. }
             | Event::ScopeCompleted { .. }
             | Event::ScopeFailed { .. }

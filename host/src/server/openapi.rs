@@ -16,7 +16,10 @@ use super::{
     error::{Code, Problem},
     live::EventView,
     router::{Access, ROUTES},
-    routes::{approvals, events, executions, health, plugins, schema, triggers, workflows},
+    routes::{
+        agents, approval_acts, approvals, audit, events, executions, health, links, notices, plugins, schema, session,
+        tokens, triggers, users, workflows,
+    },
     view::Page,
 };
 
@@ -29,12 +32,18 @@ use super::{
         workflows::versions, workflows::version,
         executions::execute, executions::list_of_workflow, executions::list, executions::show, executions::steps,
         executions::events, executions::cancel,
-        approvals::list, approvals::list_of_execution, approvals::approve,
+        approvals::list, approvals::list_of_execution, approvals::approve, approvals::show, approvals::approve_one,
+        approval_acts::reassign, approval_acts::remind, approval_acts::link, links::show, links::decide,
+        notices::list, notices::retry,
         triggers::list, triggers::show, triggers::enable, triggers::disable, triggers::fire, triggers::occurrences,
         triggers::next,
         events::list, events::send, events::show,
         plugins::list, plugins::upload, plugins::show, plugins::delete, plugins::enable, plugins::disable,
         plugins::try_tool,
+        session::create, session::show, session::delete, tokens::list, tokens::create, tokens::revoke,
+        users::list, users::create, users::update, users::delete, users::set_password, audit::list, audit::verify,
+        agents::workflows, agents::create_workflow, agents::workflow, agents::update_workflow, agents::delete_workflow,
+        agents::execute, agents::executions_of_workflow, agents::execution, agents::steps, agents::stop, agents::approve,
     ),
     components(schemas(Problem, Code, Page<EventView>)),
     tags(
@@ -44,6 +53,9 @@ use super::{
         (name = "triggers", description = "what starts workflows by itself"),
         (name = "events", description = "what happened elsewhere, and here, and starts workflows"),
         (name = "plugins", description = "tools and agents"),
+        (name = "identity", description = "who may ask, and what they may do"),
+        (name = "audit", description = "what was done, refused and failed"),
+        (name = "agents", description = "the predecessor's API, for clients that exist"),
         (name = "host", description = "the host itself"),
     ),
     modifiers(&Security, &Problems),
@@ -58,9 +70,9 @@ struct Security;
 
 impl Modify for Security {
     fn modify(&self, api: &mut openapi::OpenApi) {
-        let scheme = HttpBuilder::new()
-            .scheme(HttpAuthScheme::Bearer)
-            .description(Some("the admin token: the file `admin-token` in the host's data directory"));
+        let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(
+            "a token from `POST /api/tokens`, or the admin token: the file `admin-token` in the host's data directory",
+        ));
         let components = api.components.get_or_insert_default();
         components.add_security_scheme(SCHEME, SecurityScheme::Http(scheme.build()));
         for (path, operation) in operations(api) {
@@ -112,7 +124,8 @@ fn problem(description: &str) -> openapi::Response {
 }
 
 fn is_public(path: &str) -> bool {
-    ROUTES.iter().any(|route| route.path == path && !matches!(route.access, Access::Needs(_)))
+    // Paths are public as a whole, or for a method that signs in.
+    ROUTES.iter().filter(|route| route.path == path).all(|route| !matches!(route.access, Access::Needs(_)))
 }
 
 /// Every operation with its path.

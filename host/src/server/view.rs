@@ -1,8 +1,11 @@
 //! The JSON that clients read: field names and shapes of the API, made from rows of the store.
 
+mod account;
 mod approval;
+mod audit;
 mod bus_event;
 mod execution;
+mod notice;
 mod plugin;
 mod step;
 mod trigger;
@@ -13,9 +16,12 @@ use utoipa::{PartialSchema, ToSchema, openapi};
 use weir_engine::{failure::Failure, id::Timestamp, json::Json, limits::Amounts};
 
 pub use self::{
-    approval::{ApprovalView, DecisionView},
+    account::{MadeTokenView, SessionView, TokenView, UserView},
+    approval::{ApprovalDetail, ApprovalView, ApproversView, DecisionView},
+    audit::{AuditView, VerifiedView},
     bus_event::BusEventView,
     execution::{ExecutionSummary, ExecutionView, PausedView},
+    notice::NoticeView,
     plugin::{PluginDetail, PluginSummary},
     step::{LogLineView, StepView},
     trigger::{OccurrenceView, TriggerView},

@@ -12,6 +12,8 @@ use super::{
     bus::NewBusEvent,
     columns::Columns,
     error::database,
+    hex,
+    links::LinkHash,
     now,
     occurrences::{Moved, NewOccurrence},
     queries,
@@ -27,6 +29,8 @@ pub enum Companion {
     Audit(AuditEntry),
     /// A client's name for the start.
     IdempotencyKey(IdempotencyKey),
+    /// A link was used, to decide.
+    LinkUsed(LinkHash),
     /// What a trigger started it for. One that was queued is taken from the queue; any other that is there refuses.
     Occurrence(NewOccurrence),
     /// How far a schedule has come.
@@ -53,6 +57,7 @@ pub struct IdempotencyKey {
 pub(super) struct Companions {
     audit: Vec<AuditEntry>,
     keys: Rows,
+    links: Rows,
     occurrences: Rows,
     moved: Rows,
     bus_events: Rows,
@@ -62,6 +67,7 @@ pub(super) struct Companions {
 pub(super) struct Bound {
     audit: String,
     keys: String,
+    links: String,
     occurrences: String,
     moved: String,
     bus_events: String,
@@ -73,6 +79,7 @@ impl Companions {
         for companion in companions {
             match companion {
                 Companion::Audit(entry) => all.audit.push(entry.clone()),
+                Companion::LinkUsed(hash) => all.links.push(&(hex(hash), now()))?,
                 Companion::IdempotencyKey(key) => {
                     let IdempotencyKey { principal, key, request_digest, execution_id } = key;
                     all.keys.push(&(principal, key, request_digest, execution_id, now()))?;
@@ -97,17 +104,19 @@ impl Companions {
             all.occurrences.extend(&companions.occurrences);
             all.moved.extend(&companions.moved);
             all.bus_events.extend(&companions.bus_events);
+            all.links.extend(&companions.links);
         }
         if all.is_empty() {
             return Ok(None);
         }
         let audit = if all.audit.is_empty() { "[]".to_owned() } else { audit::rows(connection, &all.audit).await? };
         let (keys, occurrences, moved) = (all.keys.finish(), all.occurrences.finish(), all.moved.finish());
-        Ok(Some(Bound { audit, keys, occurrences, moved, bus_events: all.bus_events.finish() }))
+        let (links, bus_events) = (all.links.finish(), all.bus_events.finish());
+        Ok(Some(Bound { audit, keys, occurrences, moved, links, bus_events }))
     }
 
     fn is_empty(&self) -> bool {
-        let tables = [&self.keys, &self.occurrences, &self.moved, &self.bus_events];
+        let tables = [&self.keys, &self.occurrences, &self.moved, &self.links, &self.bus_events];
         self.audit.is_empty() && tables.iter().all(|rows| rows.is_empty())
     }
 
@@ -122,7 +131,8 @@ impl Bound {
         self,
         query: Query<'q, sqlx::Sqlite, SqliteArguments>,
     ) -> Query<'q, sqlx::Sqlite, SqliteArguments> {
-        query.bind(self.audit).bind(self.keys).bind(self.occurrences).bind(self.moved).bind(self.bus_events)
+        let query = query.bind(self.audit).bind(self.keys).bind(self.occurrences).bind(self.moved);
+        query.bind(self.links).bind(self.bus_events)
     }
 }
 

@@ -49,6 +49,22 @@ pub enum StoreError {
         /// Who has it.
         workflow_id: String,
     },
+    /// A user or token has this name.
+    #[error("could not save {noun} {name:?}: the name is taken, choose another")]
+    Taken {
+        /// What was to be saved: `user`, `token`.
+        noun: &'static str,
+        /// The name.
+        name: String,
+    },
+    /// There are as many as there may be.
+    #[error("could not save one more {noun}: there are {limit}, which is the most; delete some first")]
+    TooMany {
+        /// What was to be saved: `user`, `token`.
+        noun: &'static str,
+        /// The most of them.
+        limit: usize,
+    },
     /// Another workflow has a webhook with this path.
     #[error("could not save the workflow: the webhook path {path:?} belongs to workflow {workflow:?}, choose another")]
     PathTaken {
@@ -56,6 +72,14 @@ pub enum StoreError {
         path: String,
         /// The name of the workflow that has it.
         workflow: String,
+    },
+    /// The workflow was saved since the version that the caller had read.
+    #[error("could not save the workflow: its newest version is {newest}, not {expected}; read it and merge")]
+    VersionConflict {
+        /// The newest version.
+        newest: u32,
+        /// The version that was expected to be.
+        expected: u32,
     },
     /// This version of the plugin is installed with other bytes.
     #[error("could not install plugin {name} {version}: this version exists with other content, raise the version")]

@@ -7,7 +7,7 @@ use std::{
 
 use tokio::sync::Mutex;
 
-use super::{Store, StoreError, columns::Columns, error::database, queries::bus as queries, workflows::folded};
+use super::{Store, StoreError, columns::Columns, error::database, folded, queries::bus as queries};
 
 /// What the host tells of itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

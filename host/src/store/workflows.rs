@@ -13,6 +13,7 @@ use super::{
     columns::{Columns, page},
     digest,
     error::database,
+    folded,
     interest::HostEvent,
     now, queries,
     triggers::{self, NewTrigger},
@@ -67,6 +68,8 @@ pub struct NewWorkflow {
     pub definition: Json,
     /// What starts it.
     pub triggers: Vec<NewTrigger>,
+    /// The version that must be the newest, where a workflow is updated.
+    pub expected_version: Option<u32>,
 }
 
 /// What saving did.
@@ -123,7 +126,8 @@ impl Store {
     /// same trigger.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`], [`StoreError::NameTaken`], [`StoreError::PathTaken`]; the database cannot be written.
+    /// [`StoreError::NotFound`], [`StoreError::VersionConflict`], [`StoreError::NameTaken`], [`StoreError::PathTaken`]; the
+    /// database cannot be written.
     pub async fn update_workflow(&self, id: &str, new: NewWorkflow) -> Result<Saved, StoreError> {
         let id = id.to_owned();
         let tells = self.interest().wants(HostEvent::WorkflowPublished);
@@ -261,6 +265,9 @@ async fn create(connection: &mut SqliteConnection, new: NewWorkflow) -> Result<S
 async fn update(connection: &mut SqliteConnection, id: String, new: NewWorkflow) -> Result<Saved, StoreError> {
     let old: Option<WorkflowRow> = one(&mut *connection, queries::WORKFLOW_BY_ID, &id).await?;
     let Some(old) = old else { return Err(not_found(id)) };
+    if let Some(expected) = new.expected_version.filter(|expected| *expected != old.version) {
+        return Err(StoreError::VersionConflict { newest: old.version, expected });
+    }
     check_name(connection, &new.name, Some(&id)).await?;
     let newest = version_up_to(&mut *connection, &id, old.version).await?;
     let same = newest.filter(|newest| newest.digest == digest(new.definition.text().as_bytes()));
@@ -341,11 +348,6 @@ async fn version_up_to<'e>(
 ) -> Result<Option<WorkflowVersion>, StoreError> {
     let row = sqlx::query(queries::WORKFLOW_VERSION).bind(workflow_id).bind(version).fetch_optional(executor).await;
     row.map_err(|e| database("read a version of a workflow", e))?.as_ref().map(version_row).transpose()
-}
-
-/// Names that differ only in case or in spaces around them are one name.
-pub(super) fn folded(name: &str) -> String {
-    name.trim().to_lowercase()
 }
 
 fn search_text(workflow: &WorkflowRow) -> String {
