@@ -12,5 +12,6 @@ pub mod runtime;
 pub mod schema;
 pub mod server;
 pub mod store;
+pub mod trigger;
 
 pub use host::{Host, Running, StartHostError};

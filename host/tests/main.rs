@@ -6,3 +6,4 @@ mod driver;
 mod runtime;
 mod server;
 mod store;
+mod trigger;

@@ -1,0 +1,5 @@
+//! What starts executions.
+
+mod daylight;
+mod parsing;
+mod times;
