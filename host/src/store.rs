@@ -26,6 +26,7 @@ mod executions;
 mod plugins;
 mod projection;
 mod queries;
+mod secrets;
 mod steps;
 mod workflows;
 mod writer;
@@ -43,6 +44,7 @@ pub use self::{
     error::StoreError,
     executions::{ExecutionFilter, ExecutionRow, StoredExecution, Unfinished, Wake},
     plugins::{Installed, NewPlugin, PluginRow},
+    secrets::{NewSecret, SECRETS_MAX, SecretRow},
     steps::{StepCursor, StepOutput, StepPage, StepRow, StepStatus},
     workflows::{NewWorkflow, Saved, WorkflowFilter, WorkflowOrder, WorkflowRow, WorkflowVersion},
 };

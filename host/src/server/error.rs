@@ -67,6 +67,12 @@ codes! {
     ApprovalNotFound, "approval_not_found", NOT_FOUND, "there is no such approval";
     /// No such plugin or tool.
     PluginNotFound, "plugin_not_found", NOT_FOUND, "there is no such plugin or tool";
+    /// No trigger takes webhooks at this path.
+    WebhookNotFound, "webhook_not_found", NOT_FOUND, "there is no such webhook";
+    /// No such delivery.
+    DeliveryNotFound, "delivery_not_found", NOT_FOUND, "there is no such delivery";
+    /// No such secret.
+    SecretNotFound, "secret_not_found", NOT_FOUND, "there is no such secret";
     /// The path exists, the method does not.
     MethodNotAllowed, "method_not_allowed", METHOD_NOT_ALLOWED, "this path has no such method";
     /// The body came too slowly.
@@ -75,6 +81,10 @@ codes! {
     NameTaken, "name_taken", CONFLICT, "the name is taken";
     /// The workflow was changed since the version that the client had read.
     VersionConflict, "version_conflict", CONFLICT, "the workflow was changed meanwhile";
+    /// There are as many of these as may be.
+    TooMany, "too_many", CONFLICT, "there are too many of these";
+    /// The trigger, or its workflow, is switched off.
+    TriggerDisabled, "trigger_disabled", CONFLICT, "the trigger is switched off";
     /// An execution was started for this before.
     AlreadyStarted, "already_started", CONFLICT, "the same was started before";
     /// The workflow is switched off.
@@ -105,6 +115,8 @@ codes! {
     InvalidDecision, "invalid_decision", UNPROCESSABLE_ENTITY, "the decision is not acceptable";
     /// The uploaded bytes are not a plugin that we accept.
     InvalidPlugin, "invalid_plugin", UNPROCESSABLE_ENTITY, "the plugin is not acceptable";
+    /// The workflow whose output was asked for did not complete.
+    WorkflowFailed, "workflow_failed", BAD_GATEWAY, "the workflow did not complete";
     /// A fault of the host.
     Internal, "internal", INTERNAL_SERVER_ERROR, "the host made a mistake";
     /// The host starts, stops or is out of a resource for the moment.

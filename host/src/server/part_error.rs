@@ -15,6 +15,7 @@ impl From<StoreError> for ApiError {
             StoreError::InUse { .. } => Code::PluginInUse,
             StoreError::NotFound { noun, .. } => not_found(noun),
             StoreError::TooLarge { .. } => Code::BodyTooLarge,
+            StoreError::TooMany { .. } => Code::TooMany,
             StoreError::Full => Code::StorageFull,
             StoreError::Busy | StoreError::Closed => Code::Unavailable,
             StoreError::File { .. }
@@ -34,6 +35,8 @@ fn not_found(noun: &str) -> Code {
         "workflow" => Code::WorkflowNotFound,
         "plugin" => Code::PluginNotFound,
         "approval" => Code::ApprovalNotFound,
+        "secret" => Code::SecretNotFound,
+        "delivery" => Code::DeliveryNotFound,
         _ => Code::ExecutionNotFound,
     }
 }

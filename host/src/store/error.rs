@@ -89,6 +89,14 @@ pub enum StoreError {
         /// The limit.
         limit: usize,
     },
+    /// There are as many as may be.
+    #[error("could not add to the {what}: there are {limit} already, delete one first")]
+    TooMany {
+        /// Of what.
+        what: &'static str,
+        /// The limit.
+        limit: u32,
+    },
     /// What is stored cannot be read by this program.
     #[error("could not read {what}: {reason}")]
     Corrupt {

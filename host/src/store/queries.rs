@@ -220,6 +220,11 @@ INSERT_AUDIT = insert_audit!();
 IDEMPOTENCY_KEY = "SELECT request_digest, execution_id FROM idempotency_keys WHERE principal = ? AND key = ?";
 FORGET_IDEMPOTENCY_KEYS = "DELETE FROM idempotency_keys WHERE at < ?";
 
+SECRETS = "SELECT id, name, sealed, created_at, created_by FROM secrets WHERE name = ? ORDER BY created_at, id";
+INSERT_SECRET = "INSERT INTO secrets (id, name, sealed, created_at, created_by) SELECT ?1, ?2, ?3, ?4, ?5 \
+     WHERE (SELECT count(*) FROM secrets WHERE name = ?2) < ?6";
+DELETE_SECRET = "DELETE FROM secrets WHERE name = ? AND id = ?";
+
 WORKFLOW_BY_ID = concat!("SELECT ", workflow_columns!(), " FROM workflows WHERE id = ? AND deleted_at IS NULL");
 WORKFLOW_BY_NAME = concat!("SELECT ", workflow_columns!(), " FROM workflows WHERE name_folded = ? AND deleted_at IS NULL");
 WORKFLOWS_BY_NAME = list_workflows!("name_folded", " > ", "name_folded");
