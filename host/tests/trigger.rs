@@ -3,3 +3,4 @@
 mod daylight;
 mod parsing;
 mod times;
+mod verify;
