@@ -14,6 +14,13 @@ const CREDENTIALS: [&str; 9] =
 #[derive(Debug, Clone, Default)]
 pub struct Headers(Vec<(String, Vec<u8>)>);
 
+/// Why a header cannot be used.
+enum Fault {
+    Missing,
+    Doubled,
+    Malformed,
+}
+
 impl<N: AsRef<str>, V: AsRef<[u8]>> FromIterator<(N, V)> for Headers {
     fn from_iter<I: IntoIterator<Item = (N, V)>>(headers: I) -> Self {
         let lower = |(name, value): (N, V)| (name.as_ref().to_ascii_lowercase(), value.as_ref().to_vec());
@@ -24,26 +31,41 @@ impl<N: AsRef<str>, V: AsRef<[u8]>> FromIterator<(N, V)> for Headers {
 impl Headers {
     /// The value of a header that must be there once, hold something, and be visible ASCII.
     pub(super) fn only(&self, name: &'static str) -> Result<&str, Refusal> {
+        self.single(name).map_err(|fault| match fault {
+            Fault::Missing => Refusal::Missing(name),
+            Fault::Doubled => Refusal::Doubled(name),
+            Fault::Malformed => Refusal::Malformed(name),
+        })
+    }
+
+    /// The value of a header that may be missing, and is under the rules of [`Headers::only`] where it is not. Faults are
+    /// reported under another name, as this one comes from a configuration.
+    pub(super) fn optional(&self, name: &str, shown: &'static str) -> Result<Option<&str>, Refusal> {
+        match self.single(name) {
+            Ok(value) => Ok(Some(value)),
+            Err(Fault::Missing) => Ok(None),
+            Err(Fault::Doubled) => Err(Refusal::Doubled(shown)),
+            Err(Fault::Malformed) => Err(Refusal::Malformed(shown)),
+        }
+    }
+
+    /// The declared type of the body, where it is declared once.
+    pub(super) fn content_type(&self) -> Option<&str> {
+        self.single("content-type").ok()
+    }
+
+    fn single(&self, name: &str) -> Result<&str, Fault> {
         let mut values = self.0.iter().filter(|(known, _)| known == name);
         let value = match (values.next(), values.next()) {
             (Some((_, value)), None) => value,
-            (Some(_), Some(_)) => return Err(Refusal::Doubled(name)),
-            (None, _) => return Err(Refusal::Missing(name)),
+            (Some(_), Some(_)) => return Err(Fault::Doubled),
+            (None, _) => return Err(Fault::Missing),
         };
         if value.is_empty() {
-            return Err(Refusal::Missing(name));
+            return Err(Fault::Missing);
         }
         let is_sound = value.len() <= VALUE_BYTES_MAX && value.iter().all(|byte| matches!(byte, b' '..=b'~'));
-        let text = std::str::from_utf8(value).ok().filter(|_| is_sound);
-        text.ok_or(Refusal::Malformed(name))
-    }
-
-    /// The value of a header whose name comes from a configuration, under the rules of [`Headers::only`].
-    pub(super) fn named(&self, name: &str) -> Option<&str> {
-        let mut values = self.0.iter().filter(|(known, _)| known == name);
-        let (Some((_, value)), None) = (values.next(), values.next()) else { return None };
-        let is_sound = value.len() <= VALUE_BYTES_MAX && value.iter().all(|byte| matches!(byte, b' '..=b'~'));
-        std::str::from_utf8(value).ok().filter(|text| is_sound && !text.is_empty())
+        std::str::from_utf8(value).ok().filter(|_| is_sound).ok_or(Fault::Malformed)
     }
 
     /// What may be kept and shown: everything but credentials and what is no text. Values of one name are joined by
@@ -82,7 +104,9 @@ mod tests {
         assert_eq!(headers.only("x-two"), Err(Refusal::Doubled("x-two")));
         assert_eq!(headers.only("x-none"), Err(Refusal::Missing("x-none")));
         assert_eq!(headers.only("x-three"), Err(Refusal::Missing("x-three")));
-        assert_eq!((headers.named("x-one"), headers.named("x-two")), (Some("1"), None));
+        assert_eq!(headers.optional("x-one", "?"), Ok(Some("1")));
+        assert_eq!(headers.optional("x-two", "?"), Err(Refusal::Doubled("?")));
+        assert_eq!(headers.optional("x-none", "?"), Ok(None));
         let odd: Headers = [("x-one", &b"\xff"[..]), ("x-two", b"a\tb")].into_iter().collect();
         assert_eq!(odd.only("x-one"), Err(Refusal::Malformed("x-one")));
         assert_eq!(odd.only("x-two"), Err(Refusal::Malformed("x-two")));

@@ -185,6 +185,12 @@ fn delivery_id(id: &str, header: &'static str) -> Result<String, Refusal> {
     if id.len() > DELIVERY_ID_BYTES_MAX { Err(Refusal::Malformed(header)) } else { Ok(id.to_owned()) }
 }
 
+/// The id that a header of the trigger's choice gives a delivery, if it is there.
+pub(super) fn named(headers: &Headers, name: &str) -> Checked {
+    const SHOWN: &str = "named by dedupe_header";
+    headers.optional(name, SHOWN)?.map(|id| delivery_id(id, SHOWN)).transpose()
+}
+
 /// The 32 bytes that 64 lower-case digits stand for. Upper case is not taken: a signature has one spelling.
 fn from_hex(text: &str) -> Option<[u8; 32]> {
     let digit = |digit: u8| match digit {
