@@ -1,11 +1,14 @@
 //! How a host is set up: one struct, read from a file, the environment and the command line, the later the stronger.
 
 use std::{
+    collections::BTreeMap,
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
 };
 
 use serde::{Deserialize, Serialize};
+
+use crate::{egress::EgressConfig, notify::ChannelConfig};
 
 /// The address where the host listens and clients look for it, unless somebody says otherwise.
 pub const LISTEN_DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8787);
@@ -22,6 +25,10 @@ pub struct Config {
     pub log: String,
     /// Whether log lines are JSON, for machines.
     pub log_json: bool,
+    /// What may be reached beyond public addresses.
+    pub egress: EgressConfig,
+    /// The ways to reach people, by the names under which human steps list them.
+    pub channels: BTreeMap<String, ChannelConfig>,
     /// The program `weir`, which is started to compile plugins; by default the running one.
     #[serde(skip)]
     pub program: Option<PathBuf>,
@@ -29,7 +36,15 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { data: "data".into(), listen: LISTEN_DEFAULT, log: "info".to_owned(), log_json: false, program: None }
+        Self {
+            data: "data".into(),
+            listen: LISTEN_DEFAULT,
+            log: "info".to_owned(),
+            log_json: false,
+            egress: EgressConfig::default(),
+            channels: BTreeMap::new(),
+            program: None,
+        }
     }
 }
 
@@ -52,17 +67,36 @@ pub enum ConfigError {
         /// What is wrong, and where.
         reason: String,
     },
+    /// A setting is understood, and cannot work.
+    #[error("could not use the configuration file {}: {setting}: {reason}", path.display())]
+    Setting {
+        /// The file.
+        path: PathBuf,
+        /// The setting.
+        setting: String,
+        /// What is wrong with it, and what it should be.
+        reason: String,
+    },
 }
 
 impl Config {
     /// Reads a configuration file (YAML, or JSON); what it does not name keeps its default.
     ///
     /// # Errors
-    /// The file cannot be read, or holds a field that is unknown or wrong.
+    /// The file cannot be read, or holds a field that is unknown, wrong, or cannot work.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         let text =
             std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-        serde_saphyr::from_str(&text).map_err(|e| ConfigError::Parse { path: path.to_owned(), reason: e.to_string() })
+        let parsed: Result<Self, _> = serde_saphyr::from_str(&text);
+        let config = parsed.map_err(|e| ConfigError::Parse { path: path.to_owned(), reason: e.to_string() })?;
+        for (name, channel) in &config.channels {
+            channel.check().map_err(|e| ConfigError::Setting {
+                path: path.to_owned(),
+                setting: format!("channels.{name}"),
+                reason: e.to_string(),
+            })?;
+        }
+        Ok(config)
     }
 }
 
@@ -82,6 +116,37 @@ mod tests {
         let config = read("listen: 127.0.0.1:0\n").unwrap();
         assert_eq!(config.listen.port(), 0);
         assert_eq!(config.data, Config::default().data);
+    }
+
+    #[test]
+    fn the_way_out_and_the_ways_to_people_are_set_up_here() {
+        let config = read(
+            "egress:
+  allow: [\"10.0.0.5:8080\", \"SMTP.internal:25\"]
+channels:
+  inbox: ui
+  team:
+    email: {host: smtp.internal, tls: none, from: Weir <weir@example.com>, to: [a@example.com]}
+  chat:
+    slack: {url: \"https://hooks.example/services/secret\"}
+",
+        )
+        .unwrap();
+        assert_eq!(config.egress.allow, ["10.0.0.5:8080".parse().unwrap(), "smtp.internal:25".parse().unwrap()]);
+        assert_eq!(config.channels["inbox"], ChannelConfig::Ui);
+        let shown = serde_json::to_string(&config).unwrap();
+        assert!(shown.contains("smtp.internal:25") && !shown.contains("secret"), "{shown}");
+    }
+
+    #[test]
+    fn what_cannot_work_is_refused_at_the_start() {
+        let refused = |text: &str| read(text).unwrap_err().to_string();
+        let allow = refused("egress: {allow: [\"10.0.0.5\"]}\n");
+        assert!(allow.contains("there is no port"), "{allow}");
+        let channel = refused("channels: {chat: {slack: {url: \"ftp://hooks.example\"}}}\n");
+        assert!(channel.contains("channels.chat: url:"), "{channel}");
+        let unknown = refused("channels: {chat: {fax: {}}}\n");
+        assert!(unknown.contains("fax"), "{unknown}");
     }
 
     #[test]

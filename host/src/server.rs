@@ -24,6 +24,7 @@ use self::{
     auth::Guard,
     current::Current,
     error::{ApiError, Code},
+    gate::Who,
     request_id::RequestId,
     schemas::Schemas,
     shutdown::Shutdown,
@@ -35,6 +36,7 @@ pub mod auth;
 pub mod body;
 mod current;
 pub mod error;
+mod gate;
 mod guardrails;
 mod live;
 pub mod openapi;
@@ -125,7 +127,7 @@ pub async fn serve(listener: TcpListener, app: App) {
     accept::serve(listener, Door { app, router }, shutdown).await;
 }
 
-/// The way in: everything passes it, whatever route it asks for, and nothing behind it runs for a stranger.
+/// The way in: everything passes it, and here it is found out who asks. Each route has its own gate behind it.
 #[derive(Clone)]
 struct Door {
     app: App,
@@ -133,16 +135,11 @@ struct Door {
 }
 
 impl accept::Handler for Door {
-    async fn handle(&self, request: Request<Incoming>) -> Response<Body> {
-        let (method, path) = (request.method(), request.uri().path());
-        let mut response = if !self.app.guard.admits(method, path, request.headers()) {
-            auth::refusal()
-        } else if !self.app.is_ready() && !auth::is_public(method, path) {
-            ApiError::new(Code::Unavailable, "the host is starting and recovers its executions; try again")
-                .into_response()
-        } else {
-            self.route(request).await
-        };
+    async fn handle(&self, mut request: Request<Incoming>) -> Response<Body> {
+        if let Some(principal) = self.app.guard.principal(request.headers()) {
+            request.extensions_mut().insert(Who(principal));
+        }
+        let mut response = self.route(request).await;
         let headers = response.headers_mut();
         if !headers.contains_key(RequestId::HEADER) {
             headers.insert(RequestId::HEADER, RequestId::next().value());
@@ -162,12 +159,14 @@ impl Door {
     }
 }
 
-/// The answer to a path that leads nowhere.
-async fn no_route(method: Method) -> ApiError {
-    ApiError::new(Code::RouteNotFound, format!("there is nothing to {method} at this path; see /api/openapi.json"))
+/// The answer to a path that leads nowhere; strangers do not learn that it does.
+async fn no_route(who: Option<Who>, method: Method) -> Response<Body> {
+    let detail = format!("there is nothing to {method} at this path; see /api/openapi.json");
+    who.map_or_else(auth::refusal, |_| ApiError::new(Code::RouteNotFound, detail).into_response())
 }
 
 /// The answer to a method that a path does not have.
-async fn no_method(method: Method) -> ApiError {
-    ApiError::new(Code::MethodNotAllowed, format!("this path has no {method}; the header `allow` lists what it has"))
+async fn no_method(who: Option<Who>, method: Method) -> Response<Body> {
+    let detail = format!("this path has no {method}; the header `allow` lists what it has");
+    who.map_or_else(auth::refusal, |_| ApiError::new(Code::MethodNotAllowed, detail).into_response())
 }

@@ -1,8 +1,7 @@
 //! The driver with real plugins and a real file.
 
+mod cancel;
 mod support;
-
-use std::time::Duration;
 
 use serde_json::{Value, json};
 use weir_engine::{event::Event, execution::Status, failure::FailureCode, id::CallId, limits::Limits};
@@ -180,44 +179,6 @@ async fn a_loop_keeps_its_window_and_its_order() {
         assert_eq!(result, &json!({ "double": { "of": index, "at": index } }));
     }
     assert_eq!(output.value()["count"], 1_000);
-}
-
-/// R21 of the hardening list: cancelled at any moment, an execution ends once, and nothing of it starts later.
-#[tokio::test(flavor = "multi_thread")]
-async fn r21_cancel_at_any_moment_ends_once() {
-    let bench = Bench::new(&["echo"]).await;
-    let branch = |n: u32| json!([tool(&format!("x{n}"), json!({ "n": n })), tool(&format!("y{n}"), json!({ "n": n }))]);
-    let fan = json!({ "id": "fan", "type": "parallel", "parallel_steps": [branch(0), branch(1), branch(2)] });
-    let workflow = bench
-        .save(json!({ "name": "race", "steps": [tool("a", json!({ "n": 1 })), fan, tool("z", json!({ "n": 1 }))] }))
-        .await;
-    let mut cancelled = 0;
-    for round in 0..1_000_u32 {
-        let id = bench.start(&workflow, json!({})).await;
-        for _ in 0..round % 7 {
-            tokio::task::yield_now().await;
-        }
-        let result = tokio::time::timeout(Duration::from_secs(2), bench.driver.cancel(&id, "tester", None, Vec::new()))
-            .await
-            .unwrap();
-        match result {
-            Ok(()) => cancelled += 1,
-            Err(SignalError::Ended(Status::Completed)) => {}
-            Err(other) => panic!("round {round}: {other}"),
-        }
-        let log = bench.store.load(&id).await.unwrap();
-        let ends = log
-            .iter()
-            .filter(|r| matches!(r.event, Event::ExecutionCancelled { .. } | Event::ExecutionCompleted { .. }));
-        assert_eq!(ends.count(), 1, "round {round}");
-        let last = &log.last().unwrap().event;
-        assert_eq!(matches!(last, Event::ExecutionCancelled { .. }), result_is_cancelled(&log), "round {round}");
-    }
-    assert!(cancelled > 0, "the race is never won by the cancel");
-}
-
-fn result_is_cancelled(log: &[weir_engine::event::Record]) -> bool {
-    log.iter().any(|record| matches!(record.event, Event::ExecutionCancelled { .. }))
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,6 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod driver;
+mod egress;
+mod notify;
+mod peer;
 mod runtime;
 mod server;
 mod store;

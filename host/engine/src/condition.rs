@@ -204,7 +204,7 @@ impl Reader<'_> {
     fn node(&mut self, value: &Value, place: Place, nesting: usize) -> Option<Node> {
         if nesting > NESTING_MAX {
             let message = format!("conditions are nested deeper than {NESTING_MAX}");
-            self.diagnostics.error(&place, DiagnosticCode::TooMany, message);
+            self.diagnostics.error(&place, DiagnosticCode::TooDeep, message);
             return None;
         }
         let mut fields = Fields::open(value, place, self.diagnostics)?;

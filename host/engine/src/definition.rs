@@ -29,6 +29,10 @@ use fields::{Fields, shown, too_many, wrong_type};
 pub const NAME_CHARACTERS_MAX: usize = 128;
 /// The most characters of a description.
 pub const DESCRIPTION_CHARACTERS_MAX: usize = 10_000;
+/// How deep a definition's JSON may be nested. Each parallel step or loop around a step takes three levels, so the
+/// deepest step that [`crate::graph::DEPTH_MAX`] allows is an object at level 99; its arguments have the rest. It
+/// stays below the 127 levels that serde_json reads, also where a definition is a part of an answer.
+pub const JSON_DEPTH_MAX: usize = 120;
 /// The most triggers of a workflow.
 pub const TRIGGERS_MAX: usize = 32;
 

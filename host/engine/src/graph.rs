@@ -18,7 +18,7 @@ pub type BlockIx = usize;
 
 /// The most steps a workflow may have, nested ones included.
 pub const STEPS_MAX: usize = 500;
-/// How deep blocks may be nested.
+/// How many parallel steps and loops may stand around a step.
 pub const DEPTH_MAX: usize = 32;
 /// The most branches of one parallel step, and the most iterations of one loop at a time.
 pub const FAN_OUT_MAX: usize = 64;

@@ -36,8 +36,16 @@ impl Json {
     /// # Errors
     /// Says what is wrong and where (line and column).
     pub fn parse(text: impl Into<String>) -> Result<Self, JsonError> {
+        Self::parse_within(text, DEPTH_MAX)
+    }
+
+    /// Reads a document from hostile text as [`Json::parse`] does, nested at most `depth_max` deep.
+    ///
+    /// # Errors
+    /// Says what is wrong and where (line and column).
+    pub fn parse_within(text: impl Into<String>, depth_max: usize) -> Result<Self, JsonError> {
         let text = text.into();
-        check(&text)?;
+        check_within(&text, depth_max)?;
         let text = RawValue::from_string(text).map_err(|e| JsonError(e.to_string()))?;
         Ok(Self(Arc::new(Inner { text, value: OnceLock::new() })))
     }
@@ -121,8 +129,19 @@ impl<'de> Deserialize<'de> for Json {
 /// # Errors
 /// Says what is wrong and where.
 pub fn check(text: &str) -> Result<(), JsonError> {
+    check_within(text, DEPTH_MAX)
+}
+
+/// Whether `text` is a document that [`Json::parse_within`] accepts.
+///
+/// # Errors
+/// Says what is wrong and where.
+pub fn check_within(text: &str, depth_max: usize) -> Result<(), JsonError> {
     let mut reader = serde_json::Deserializer::from_str(text);
-    Checked { depth: 0 }.deserialize(&mut reader).and_then(|()| reader.end()).map_err(|e| JsonError(e.to_string()))
+    Checked { depth: 0, depth_max }
+        .deserialize(&mut reader)
+        .and_then(|()| reader.end())
+        .map_err(|e| JsonError(e.to_string()))
 }
 
 /// What kind of value this is, in words: `a string`, `an object`.
@@ -142,14 +161,16 @@ pub fn kind_of(value: &Value) -> &'static str {
 #[derive(Clone, Copy)]
 struct Checked {
     depth: usize,
+    depth_max: usize,
 }
 
 impl Checked {
     fn deeper<E: serde::de::Error>(self) -> Result<Self, E> {
-        if self.depth >= DEPTH_MAX {
-            return Err(E::custom(format_args!("nested deeper than {DEPTH_MAX}")));
+        let depth_max = self.depth_max;
+        if self.depth >= depth_max {
+            return Err(E::custom(format_args!("nested deeper than {depth_max}")));
         }
-        Ok(Self { depth: self.depth + 1 })
+        Ok(Self { depth: self.depth + 1, depth_max })
     }
 }
 

@@ -1,6 +1,8 @@
 //! Random workflows, random outcomes in random order, crashes, late and doubled news, cancels, pauses: whatever
 //! happens, the replayed state is the live state, no limit is passed, and it ends.
 
+mod cancels;
+
 use serde_json::Value;
 use weir_engine::{
     execution::{Input, Status},
@@ -49,6 +51,7 @@ struct Ended {
 struct Host {
     dice: Dice,
     world: World,
+    definition: Value,
     /// How many effects each agent call asked for.
     effects: u32,
     was_paused: bool,
@@ -237,15 +240,24 @@ impl Host {
     }
 }
 
-fn run(seed: u64) -> Option<Ended> {
+/// A careless host with a random workflow, if that is sound.
+fn host(seed: u64) -> Option<Host> {
     let mut dice = Dice::new(seed);
     let style = if dice.chance(80) { Style::Wild } else { Style::Confluent };
     let Sample { definition, input } = sample(&mut dice, style);
     let graph = try_graph(&definition).ok()?;
-    let _report = report_seed(seed, &definition);
+    let report = report_seed(seed, &definition);
     let plan = Plan { seed, failing_percent: dice.between(0, 40) };
     let world = World::of(graph, input, plan);
-    Some(Host { dice, world, effects: 0, was_paused: false, resumes: 0, crashes: 0 }.run())
+    drop(report);
+    Some(Host { dice, world, definition, effects: 0, was_paused: false, resumes: 0, crashes: 0 })
+}
+
+fn run(seed: u64) -> Option<Ended> {
+    let host = host(seed)?;
+    let definition = host.definition.clone();
+    let _report = report_seed(seed, &definition);
+    Some(host.run())
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::Context as _;
 use bytes::Bytes;
 use serde_json::Value;
+use weir_engine::{definition::JSON_DEPTH_MAX, json::Json};
 
 use crate::{client::Sent, server::body};
 
@@ -23,7 +24,10 @@ pub(super) fn definition_value(path: &Path) -> anyhow::Result<Value> {
     } else {
         text
     };
-    parse(&json).with_context(|| format!("could not read {} as JSON", path.display()))
+    let document = Json::parse_within(json, JSON_DEPTH_MAX);
+    document
+        .map(|document| document.value().clone())
+        .with_context(|| format!("could not read {} as JSON", path.display()))
 }
 
 /// The document that an argument gives: JSON itself, or `@FILE`.
@@ -49,8 +53,7 @@ pub(super) fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
 }
 
 fn parse(text: &str) -> anyhow::Result<Value> {
-    let document = weir_engine::json::Json::parse(text)?;
-    Ok(document.value().clone())
+    Ok(Json::parse(text)?.value().clone())
 }
 
 pub(super) fn is_yaml(path: &Path) -> bool {

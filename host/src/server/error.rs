@@ -57,6 +57,8 @@ codes! {
     InvalidQuery, "invalid_query", BAD_REQUEST, "a query parameter is not acceptable";
     /// No credentials, or wrong ones.
     Unauthorized, "unauthorized", UNAUTHORIZED, "a valid bearer token is needed";
+    /// Whoever asks may not do this.
+    Forbidden, "forbidden", FORBIDDEN, "you may not do this";
     /// No such path.
     RouteNotFound, "route_not_found", NOT_FOUND, "there is nothing at this path";
     /// No such workflow or version.

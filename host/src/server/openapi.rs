@@ -15,6 +15,7 @@ use utoipa::{
 use super::{
     error::{Code, Problem},
     live::EventView,
+    router::{Access, ROUTES},
     routes::{approvals, executions, health, plugins, schema, workflows},
     view::Page,
 };
@@ -75,6 +76,7 @@ impl Modify for Problems {
             let rows = [
                 ("400", "the query or the body cannot be read", has_body || has_query(operation)),
                 ("401", "no token, or a wrong one", !is_public(&path)),
+                ("403", "the role that this needs is missing", !is_public(&path)),
                 ("404", "what the path names does not exist", path.contains('{')),
                 ("413", "the body is too large", has_body),
                 ("415", "the body's type is not supported", has_body),
@@ -105,7 +107,7 @@ fn problem(description: &str) -> openapi::Response {
 }
 
 fn is_public(path: &str) -> bool {
-    super::auth::is_public(&axum::http::Method::GET, path)
+    ROUTES.iter().any(|route| route.path == path && !matches!(route.access, Access::Needs(_)))
 }
 
 /// Every operation with its path.

@@ -1,4 +1,8 @@
-//! The table of contents: every route of the product, one line each.
+//! The table of contents: every route of the product, one line each, with who may use it and what it does.
+//!
+//! A line is: method, who may (`Open` to everyone at all times, `Public` once the host is ready, or a role), path, handler,
+//! and for every method but GET the act that the audit log names, or `reads` for one that changes nothing. A line that
+//! lacks one of them does not build.
 
 use axum::{
     Router,
@@ -6,58 +10,125 @@ use axum::{
 };
 
 use super::{
-    App, no_method, no_route,
+    App,
+    gate::Gate,
+    no_method, no_route,
     routes::{approvals, executions, health, plugins, schema, workflows},
 };
+use crate::identity::Role;
+
+/// Who may use a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Everyone, also while the host starts.
+    Open,
+    /// Everyone, once the host is ready; the handler looks at the request itself.
+    Public,
+    /// Who has this role.
+    Needs(Role),
+}
+
+/// A line of the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Route {
+    /// In lower case.
+    pub method: &'static str,
+    /// With its names in braces.
+    pub path: &'static str,
+    /// Who may use it.
+    pub access: Access,
+    /// What it does, as the audit log names it; `None` where it only reads.
+    pub act: Option<&'static str>,
+}
+
+macro_rules! access {
+    (Open) => {
+        Access::Open
+    };
+    (Public) => {
+        Access::Public
+    };
+    ($role:ident) => {
+        Access::Needs(Role::$role)
+    };
+}
+
+macro_rules! act {
+    (get) => {
+        None
+    };
+    ($method:ident reads) => {
+        None
+    };
+    (get $act:literal) => {
+        compile_error!("a GET changes nothing")
+    };
+    ($method:ident $act:literal) => {
+        Some($act)
+    };
+    ($method:ident) => {
+        compile_error!("this route needs an act for the audit log, or `reads`")
+    };
+}
 
 macro_rules! routes {
-    ($($method:ident $path:literal => $handler:path;)*) => {
-        /// Every route: its method in lower case, and its path.
-        pub const ROUTES: &[(&str, &str)] = &[$((stringify!($method), $path)),*];
+    ($($method:ident $access:ident $path:literal => $handler:path $(, $act:tt)?;)*) => {
+        /// Every route.
+        pub const ROUTES: &[Route] = &[$(Route {
+            method: stringify!($method),
+            path: $path,
+            access: access!($access),
+            act: act!($method $($act)?),
+        }),*];
 
-        fn table() -> Router<App> {
-            Router::new()$(.route($path, $method($handler)))*
+        fn table(app: &App) -> Router<App> {
+            let mut rows = ROUTES.iter();
+            let mut router = Router::new();
+            $(if let Some(route) = rows.next() {
+                router = router.route($path, $method($handler).route_layer(Gate::new(app, route)));
+            })*
+            router
         }
     };
 }
 
 #[rustfmt::skip]
 routes! {
-    get    "/healthz"                                => health::alive;
-    get    "/readyz"                                 => health::ready;
-    get    "/api/openapi.json"                       => schema::openapi;
-    get    "/api/schema/workflow"                    => schema::workflow;
+    get    Open     "/healthz"                                            => health::alive;
+    get    Open     "/readyz"                                             => health::ready;
+    get    Open     "/api/openapi.json"                                   => schema::openapi;
+    get    Viewer   "/api/schema/workflow"                                => schema::workflow;
 
-    get    "/api/workflows"                          => workflows::list;
-    post   "/api/workflows"                          => workflows::create;
-    post   "/api/workflows/validate"                 => workflows::validate;
-    get    "/api/workflows/{workflow}"               => workflows::show;
-    put    "/api/workflows/{workflow}"               => workflows::update;
-    delete "/api/workflows/{workflow}"               => workflows::delete;
-    get    "/api/workflows/{workflow}/versions"      => workflows::versions;
-    get    "/api/workflows/{workflow}/versions/{version}" => workflows::version;
-    post   "/api/workflows/{workflow}/execute"       => executions::execute;
-    get    "/api/workflows/{workflow}/executions"    => executions::list_of_workflow;
+    get    Viewer   "/api/workflows"                                      => workflows::list;
+    post   Author   "/api/workflows"                                      => workflows::create, "workflow.create";
+    post   Viewer   "/api/workflows/validate"                             => workflows::validate, reads;
+    get    Viewer   "/api/workflows/{workflow}"                           => workflows::show;
+    put    Author   "/api/workflows/{workflow}"                           => workflows::update, "workflow.update";
+    delete Author   "/api/workflows/{workflow}"                           => workflows::delete, "workflow.delete";
+    get    Viewer   "/api/workflows/{workflow}/versions"                  => workflows::versions;
+    get    Viewer   "/api/workflows/{workflow}/versions/{version}"        => workflows::version;
+    post   Operator "/api/workflows/{workflow}/execute"                   => executions::execute, "execution.start";
+    get    Viewer   "/api/workflows/{workflow}/executions"                => executions::list_of_workflow;
 
-    get    "/api/executions"                         => executions::list;
-    get    "/api/executions/{execution}"             => executions::show;
-    get    "/api/executions/{execution}/steps"       => executions::steps;
-    get    "/api/executions/{execution}/events"      => executions::events;
-    post   "/api/executions/{execution}/cancel"      => executions::cancel;
-    get    "/api/executions/{execution}/approvals"   => approvals::list_of_execution;
-    post   "/api/executions/{execution}/approve"     => approvals::approve;
-    get    "/api/approvals"                          => approvals::list;
+    get    Viewer   "/api/executions"                                     => executions::list;
+    get    Viewer   "/api/executions/{execution}"                         => executions::show;
+    get    Viewer   "/api/executions/{execution}/steps"                   => executions::steps;
+    get    Viewer   "/api/executions/{execution}/events"                  => executions::events;
+    post   Operator "/api/executions/{execution}/cancel"                  => executions::cancel, "execution.cancel";
+    get    Viewer   "/api/executions/{execution}/approvals"               => approvals::list_of_execution;
+    post   Approver "/api/executions/{execution}/approve"                 => approvals::approve, "approval.decide";
+    get    Viewer   "/api/approvals"                                      => approvals::list;
 
-    get    "/api/plugins"                            => plugins::list;
-    post   "/api/plugins"                            => plugins::upload;
-    get    "/api/plugins/{plugin}"                   => plugins::show;
-    delete "/api/plugins/{plugin}"                   => plugins::delete;
-    post   "/api/plugins/{plugin}/enable"            => plugins::enable;
-    post   "/api/plugins/{plugin}/disable"           => plugins::disable;
-    post   "/api/plugins/{plugin}/tools/{tool}/try"  => plugins::try_tool;
+    get    Viewer   "/api/plugins"                                        => plugins::list;
+    post   Admin    "/api/plugins"                                        => plugins::upload, "plugin.install";
+    get    Viewer   "/api/plugins/{plugin}"                               => plugins::show;
+    delete Admin    "/api/plugins/{plugin}"                               => plugins::delete, "plugin.delete";
+    post   Admin    "/api/plugins/{plugin}/enable"                        => plugins::enable, "plugin.enable";
+    post   Admin    "/api/plugins/{plugin}/disable"                       => plugins::disable, "plugin.disable";
+    post   Author   "/api/plugins/{plugin}/tools/{tool}/try"              => plugins::try_tool, "plugin.try";
 }
 
 /// All routes over `app`; what leads nowhere is answered with a problem.
 pub fn router(app: App) -> Router {
-    table().fallback(no_route).method_not_allowed_fallback(no_method).with_state(app)
+    table(&app).fallback(no_route).method_not_allowed_fallback(no_method).with_state(app)
 }

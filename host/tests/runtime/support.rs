@@ -4,7 +4,7 @@ use std::{
     env, fs,
     path::PathBuf,
     sync::{Arc, OnceLock},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -16,8 +16,10 @@ use weir_engine::{
 };
 use weir_host::runtime::{CallHost, CallOutcome, CompileLimits, Inspected, PluginCall, Runtime, RuntimeConfig};
 
-/// How much later than its limit a call may end: the machine that runs the tests does other things too.
-pub(crate) const SLACK: Duration = Duration::from_secs(2);
+/// How much later than its limit any single call may end: the machine that runs the tests does other things too.
+const LATE_MAX: Duration = Duration::from_secs(2);
+/// How often a call is made whose lateness is measured.
+const CALLS: usize = 5;
 
 /// A runtime in a directory of its own.
 pub(crate) struct Sandbox {
@@ -116,6 +118,20 @@ pub(crate) fn failed(outcome: CallOutcome, code: FailureCode) -> Failure {
     let Err(failure) = outcome.result else { panic!("the guest was expected to fail with {code:?}") };
     assert_eq!(failure.code, code, "{}", failure.message);
     failure
+}
+
+/// Makes a call that must fail with `code` several times, one after the other. Half of them must have ended at most
+/// `late_max` after `limit`, which is what the host adds to it; what the machine's other work adds is in the rest.
+pub(crate) async fn ends_in_time(call: &PluginCall, code: FailureCode, limit: Duration, late_max: Duration) {
+    let mut late = Vec::new();
+    for _ in 0..CALLS {
+        let started = Instant::now();
+        failed(perform(call.clone()).await, code);
+        late.push(started.elapsed().saturating_sub(limit));
+    }
+    late.sort();
+    assert!(late[CALLS / 2] <= late_max, "later than {limit:?} by {late:?}, not by {late_max:?} at most");
+    assert!(late[CALLS - 1] <= LATE_MAX, "later than {limit:?} by {late:?}");
 }
 
 /// A host without tools.

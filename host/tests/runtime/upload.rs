@@ -1,77 +1,20 @@
 //! What is taken as a plugin, and what is not.
 
+mod bombs;
+mod grown;
+
 use std::{
     fs,
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
-use wasmparser::{Parser, Payload};
 use weir_engine::failure::FailureCode;
-use weir_host::runtime::{CompileLimits, PluginCall, UploadError, limits};
+use weir_host::runtime::{PluginCall, UploadError, limits};
+
+use grown::{Grown, component_types, leb};
 
 use super::support::{NoTools, Sandbox, guest, installed, perform, request, shared};
-
-/// A component with sections added at its end.
-struct Grown(Vec<u8>);
-
-impl Grown {
-    fn from(name: &str) -> Self {
-        Self(guest(name).to_vec())
-    }
-
-    fn section(mut self, id: u8, content: &[u8]) -> Self {
-        self.0.push(id);
-        self.0.extend(leb(content.len()));
-        self.0.extend_from_slice(content);
-        self
-    }
-
-    /// Adds a module and makes `instances` instances of it.
-    fn module(self, text: &str, instances: usize) -> Self {
-        let index = modules(&self.0);
-        let module = wat::parse_str(text).unwrap();
-        let mut content = leb(instances);
-        for _ in 0..instances {
-            content.push(0);
-            content.extend(leb(index));
-            content.extend(leb(0));
-        }
-        self.section(1, &module).section(2, &content)
-    }
-
-    fn bytes(self) -> Bytes {
-        Bytes::from(self.0)
-    }
-}
-
-fn leb(mut value: usize) -> Vec<u8> {
-    let mut out = Vec::new();
-    loop {
-        let byte = u8::try_from(value & 0x7f).unwrap();
-        value >>= 7;
-        if value == 0 {
-            out.push(byte);
-            return out;
-        }
-        out.push(byte | 0x80);
-    }
-}
-
-/// The modules that stand in the outermost component.
-#[expect(clippy::wildcard_enum_match_arm, reason = "only some sections count")]
-fn modules(component: &[u8]) -> usize {
-    let (mut depth, mut count) = (0, 0);
-    for payload in Parser::new(0).parse_all(component) {
-        match payload.unwrap() {
-            Payload::Version { .. } => depth += 1,
-            Payload::End(_) => depth -= 1,
-            Payload::ModuleSection { .. } if depth == 1 => count += 1,
-            _ => {}
-        }
-    }
-    count
-}
 
 fn refused(bytes: &[u8]) -> UploadError {
     match shared().inspect(bytes) {
@@ -201,38 +144,6 @@ async fn h16_an_import_of_another_type_is_refused() {
     assert!(started.elapsed() < Duration::from_secs(20));
 }
 
-/// How many types the outermost component has defined at its end.
-#[expect(clippy::wildcard_enum_match_arm, reason = "only some sections count")]
-fn component_types(component: &[u8]) -> usize {
-    let (mut depth, mut count) = (0, 0);
-    for payload in Parser::new(0).parse_all(component) {
-        match payload.unwrap() {
-            Payload::Version { .. } => depth += 1,
-            Payload::End(_) => depth -= 1,
-            Payload::ComponentTypeSection(section) if depth == 1 => count += section.count() as usize,
-            Payload::ComponentAliasSection(section) if depth == 1 => {
-                count += section
-                    .into_iter()
-                    .filter(|alias| {
-                        matches!(
-                            alias,
-                            Ok(wasmparser::ComponentAlias::InstanceExport {
-                                kind: wasmparser::ComponentExternalKind::Type,
-                                ..
-                            } | wasmparser::ComponentAlias::Outer {
-                                kind: wasmparser::ComponentOuterAliasKind::Type,
-                                ..
-                            })
-                        )
-                    })
-                    .count();
-            }
-            _ => {}
-        }
-    }
-    count
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn h17_ten_thousand_mutants_are_refused_or_harmless() {
     let good = guest("echo");
@@ -279,72 +190,6 @@ impl Xorshift {
         self.0 ^= self.0 << 17;
         self.0
     }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn h18_nested_instances_are_counted_before_compiling() {
-    for levels in [16, 24, 40] {
-        let mut inner = "(component $c0 (core module $m) (core instance (instantiate $m)))".to_owned();
-        for level in 1..levels {
-            let below = level - 1;
-            inner = format!(
-                "(component $c{level} {inner} (instance (instantiate $c{below})) (instance (instantiate $c{below})))"
-            );
-        }
-        let text = format!("(component {inner} (instance (instantiate $c{})))", levels - 1);
-        let started = Instant::now();
-        let error = refused(&wat::parse_str(&text).unwrap());
-        assert_eq!(error.code(), "component_too_complex", "{error:?}");
-        assert!(started.elapsed() < Duration::from_secs(1));
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn h18_counts_above_the_limits_are_refused_before_compiling() {
-    let functions = "(func)".repeat(100_001);
-    let error = refused(&Grown::from("echo").module(&format!("(module {functions})"), 0).bytes());
-    assert!(error.to_string().contains("functions"), "{error:?}");
-    let types: String = (0..200_001).map(|_| "(type (func))").collect();
-    let error = refused(&Grown::from("echo").module(&format!("(module {types})"), 0).bytes());
-    assert!(error.to_string().contains("types"), "{error:?}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn h18_a_compiler_that_runs_away_is_stopped() {
-    let ifs = "local.get 0 if ".repeat(80_000) + &"end ".repeat(80_000);
-    let table = (0..60_000).map(|n| (n % 50).to_string()).collect::<Vec<_>>().join(" ");
-    let tables = format!("{} local.get 0 br_table {table} {}", "block ".repeat(60), "end ".repeat(60));
-    let many: String = (0..2_000).map(|n| format!("(func (param i32) (result i32) {})", arithmetic(n, 300))).collect();
-    let bombs = [
-        format!("(module (func (param i32) {ifs}))"),
-        format!("(module {})", format!("(func (param i32) {tables})").repeat(8)),
-        format!("(module {many})"),
-    ];
-    let tight = CompileLimits { memory_bytes: 1 << 30, cpu_s: 2, wall: Duration::from_secs(10) };
-    let sandbox = Sandbox::with_limits(tight);
-    let mut stopped = 0;
-    for bomb in bombs {
-        let bytes = Grown::from("echo").module(&bomb, 1).bytes();
-        let started = Instant::now();
-        match sandbox.runtime.validate_and_compile(bytes).await {
-            Ok(_) => {}
-            Err(error) => {
-                assert!(["compile_limit", "malformed_component"].contains(&error.code()), "{error:?}");
-                stopped += u32::from(error.code() == "compile_limit");
-            }
-        }
-        assert!(started.elapsed() < Duration::from_secs(30), "{:?}", started.elapsed());
-    }
-    assert!(stopped > 0, "no bomb was heavy enough to be stopped");
-    assert_eq!(fs::read_dir(sandbox.directory.path().join("compiled")).unwrap().count(), 3 - stopped as usize);
-    let plugin = sandbox.runtime.validate_and_compile(guest("h9_sleep")).await;
-    assert!(plugin.is_ok() || matches!(plugin, Err(UploadError::CompileLimit(_))), "the next upload gets its turn");
-}
-
-fn arithmetic(seed: u32, steps: u32) -> String {
-    (0..steps).fold("local.get 0".to_owned(), |text, step| {
-        format!("{text} i32.const {} i32.rotl local.get 0 i32.xor", seed ^ step)
-    })
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -36,7 +36,7 @@ fn malformed() -> Vec<Vec<u8>> {
     let mut bodies: Vec<Vec<u8>> = texts.iter().map(|text| text.as_bytes().to_vec()).collect();
     bodies.push("[".repeat(10_000).into_bytes());
     bodies.push(("{\"a\":".repeat(10_000) + "1" + &"}".repeat(10_000)).into_bytes());
-    bodies.push(("[".repeat(65) + &"]".repeat(65)).into_bytes());
+    bodies.push(("[".repeat(121) + &"]".repeat(121)).into_bytes());
     bodies.push("{}".encode_utf16().flat_map(u16::to_le_bytes).collect());
     bodies.push(b"{\"a\":\"\xff\xfe\"}".to_vec());
     bodies.push(b"\xc0\xaf".to_vec());

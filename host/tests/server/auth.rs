@@ -1,6 +1,6 @@
 //! A1: nothing passes without the token, however the path is written.
 
-use weir_host::server::router::ROUTES;
+use weir_host::server::router::{ROUTES, Route};
 
 use super::support::TestHost;
 
@@ -14,7 +14,7 @@ fn request(method: &str, path: &str, head: &str) -> Vec<u8> {
 async fn a1_every_route_but_the_public_ones_needs_the_token() {
     let host = TestHost::start().await;
     let mut bodies = std::collections::BTreeSet::new();
-    for (method, path) in ROUTES {
+    for Route { method, path, .. } in ROUTES {
         let path = path.replace(['{', '}'], "");
         let answer = host.raw(&request(&method.to_uppercase(), &path, "")).await;
         if PUBLIC.contains(&path.as_str()) {

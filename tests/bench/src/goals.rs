@@ -7,12 +7,15 @@ use crate::report::Row;
 /// Absolute goals hold where a small write is durable in this time.
 pub(crate) const FAST_DISK_MS: f64 = 0.3;
 
+/// From this share of all processors on, they are what stands in the way, not the disk.
+pub(crate) const PROCESSORS_BUSY: f64 = 0.85;
+
 /// A goal of one figure.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Goal {
     /// Not more than `times` the limit and `plus`.
     AtMost { times: f64, plus: f64 },
-    /// Not less than `times` the limit, and on a fast disk not less than `floor`.
+    /// Not less than `times` the limit unless the processors are busy, and on a fast disk not less than `floor`.
     AtLeast { times: f64, floor: f64 },
 }
 
@@ -21,6 +24,8 @@ pub(crate) enum Goal {
 pub(crate) enum Verdict {
     /// Yes.
     Met,
+    /// Not its relative part; but the processors had no more to give, as the profile shows.
+    MetByProcessors,
     /// No.
     Missed,
     /// Not its absolute part, and the disk is too slow for that to mean anything.
@@ -60,8 +65,10 @@ impl Goal {
         };
         // Memory and bytes written do not depend on how fast the disk is, and neither does a ratio to itself.
         let excused = slow_disk && ["1/s", "ms", "s"].contains(&row.unit);
-        match (relative, absolute, excused) {
-            (true, true, _) => Verdict::Met,
+        let is_cpu_bound = row.busy.is_some_and(|busy| busy >= PROCESSORS_BUSY);
+        match (relative || is_cpu_bound, absolute, excused) {
+            (true, true, _) if relative => Verdict::Met,
+            (true, true, _) => Verdict::MetByProcessors,
             (true, false, true) => Verdict::MissedOnSlowDisk,
             (false, _, _) | (true, false, false) => Verdict::Missed,
         }
@@ -89,7 +96,7 @@ mod tests {
 
     fn row(name: &'static str, value: f64, limit: Option<f64>) -> Row {
         let unit = if name.ends_with("_mb") { "MiB" } else { "1/s" };
-        Row { name, value, unit, limit, ratio: None }
+        Row { name, value, unit, limit, ratio: None, busy: None }
     }
 
     fn judged(name: &'static str, value: f64, limit: Option<f64>, slow: bool) -> Verdict {
@@ -102,6 +109,19 @@ mod tests {
         assert_eq!(judged("chain3_c32_exec_per_s", 6000.0, Some(11_000.0), false), Verdict::Missed);
         assert_eq!(judged("chain3_c32_exec_per_s", 6000.0, Some(11_000.0), true), Verdict::MissedOnSlowDisk);
         assert_eq!(judged("chain3_c32_exec_per_s", 6000.0, Some(13_000.0), true), Verdict::Missed);
+    }
+
+    #[test]
+    fn busy_processors_excuse_the_relative_part_only() {
+        let goal = of("chain3_c32_exec_per_s").unwrap();
+        let judged = |value, busy| {
+            let row = Row { busy: Some(busy), ..row("chain3_c32_exec_per_s", value, Some(20_000.0)) };
+            goal.judge(&row, false)
+        };
+        assert_eq!(judged(7000.0, 0.9), Verdict::MetByProcessors);
+        assert_eq!(judged(7000.0, 0.8), Verdict::Missed);
+        assert_eq!(judged(6000.0, 0.9), Verdict::Missed);
+        assert_eq!(judged(11_000.0, 0.9), Verdict::Met);
     }
 
     #[test]

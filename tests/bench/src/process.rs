@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fs, path::Path, time::Instant};
 
 use anyhow::{Context, Result};
 
-use crate::numbers::float64;
+use crate::numbers::{float, float64};
 
 /// Counters of a process at one moment.
 pub(crate) struct Snapshot {
@@ -28,6 +28,7 @@ pub(crate) struct Activity {
     threads: Vec<(String, f64)>,
     own_seconds: f64,
     machine_seconds: f64,
+    processors: f64,
     /// Bytes that went to the disk.
     pub(crate) written_bytes: f64,
 }
@@ -73,6 +74,7 @@ impl Snapshot {
             threads,
             own_seconds: seconds(self.own_ticks, earlier.own_ticks),
             machine_seconds: seconds(self.machine_ticks, earlier.machine_ticks),
+            processors: float(std::thread::available_parallelism().map_or(1, usize::from)),
             written_bytes: float64(self.written_bytes.saturating_sub(earlier.written_bytes)),
         }
     }
@@ -82,13 +84,19 @@ impl Activity {
     /// Processor time of the server for each of `count` things, in microseconds: it depends less than others on what
     /// else the machine does.
     pub(crate) fn cpu_us(&self, count: usize) -> f64 {
-        (self.user_seconds + self.system_seconds) * 1e6 / crate::numbers::float(count.max(1))
+        (self.user_seconds + self.system_seconds) * 1e6 / float(count.max(1))
+    }
+
+    /// How busy the server and this program kept all processors, from 0 to 1. What else the machine did does not count:
+    /// it would be an excuse for both.
+    pub(crate) fn busy(&self) -> f64 {
+        (self.user_seconds + self.system_seconds + self.own_seconds) / self.seconds / self.processors
     }
 
     /// Where the processor time of `count` things went, in one line.
     pub(crate) fn profile(&self, count: usize) -> String {
         let busy = self.user_seconds + self.system_seconds;
-        let each = |seconds: f64| seconds * 1e6 / crate::numbers::float(count.max(1));
+        let each = |seconds: f64| seconds * 1e6 / float(count.max(1));
         let share = |(name, seconds): &(String, f64)| format!("{name} {:.0} %", 100.0 * seconds / busy.max(1e-9));
         let threads: Vec<_> = self.threads.iter().take(4).map(share).collect();
         format!(

@@ -20,6 +20,9 @@ pub(crate) struct Row {
     pub(crate) limit: Option<f64>,
     /// `value / limit`.
     pub(crate) ratio: Option<f64>,
+    /// How busy the server and this program kept the processors meanwhile, from 0 to 1.
+    #[serde(skip)]
+    pub(crate) busy: Option<f64>,
 }
 
 /// Everything that was measured.
@@ -33,12 +36,18 @@ pub(crate) struct Report {
 impl Report {
     /// Adds a figure that stands alone, a limit for instance.
     pub(crate) fn add(&mut self, name: &'static str, value: f64, unit: &'static str) {
-        self.push(Row { name, value, unit, limit: None, ratio: None });
+        self.push(Row { name, value, unit, limit: None, ratio: None, busy: None });
     }
 
     /// Adds a figure beside the limit of the machine.
     pub(crate) fn add_beside(&mut self, name: &'static str, value: f64, unit: &'static str, limit: f64) {
-        self.push(Row { name, value, unit, limit: Some(limit), ratio: Some(value / limit) });
+        self.push(Row { name, value, unit, limit: Some(limit), ratio: Some(value / limit), busy: None });
+    }
+
+    /// Adds executions a second beside the limit of the disk. Processors that are busy all the time are a limit too.
+    pub(crate) fn add_throughput(&mut self, name: &'static str, per_second: f64, limit: f64, busy: f64) {
+        let (limit, ratio) = (Some(limit), Some(per_second / limit));
+        self.push(Row { name, value: per_second, unit: "1/s", limit, ratio, busy: Some(busy) });
     }
 
     fn push(&mut self, row: Row) {
@@ -102,6 +111,7 @@ impl Verdict {
     fn mark(self) -> &'static str {
         match self {
             Self::Met => "ok",
+            Self::MetByProcessors => "ok (CPU-bound)",
             Self::Missed => "MISS",
             Self::MissedOnSlowDisk => "miss (the disk is slow now)",
         }

@@ -29,8 +29,10 @@ pub enum DiagnosticCode {
     UnknownField,
     /// A field is given under two of its names; one is ignored.
     DuplicateField,
-    /// More of something, or nested deeper, than allowed.
+    /// More of something than allowed.
     TooMany,
+    /// Steps or conditions nested deeper than allowed.
+    TooDeep,
     /// A list that must hold something is empty.
     Empty,
     /// A step id that is not written as ids are.

@@ -33,7 +33,7 @@ pub(super) fn root(fields: &mut Fields<'_>, diagnostics: &mut Diagnostics) -> Ve
         diagnostics.error(&place, DiagnosticCode::Empty, "a workflow needs at least one step");
     }
     let mut reader = Reader { diagnostics, ids: BTreeSet::new(), items: Vec::new(), count: 0 };
-    let steps = reader.block(list, &place, 1);
+    let steps = reader.block(list, &place, 0);
     reader.finish();
     steps
 }
@@ -56,10 +56,11 @@ impl Reader<'_> {
         }
     }
 
+    /// The steps of a block that `depth` parallel steps and loops stand around.
     fn block(&mut self, list: &[Value], place: &Place, depth: usize) -> Vec<StepDefinition> {
         if depth > DEPTH_MAX {
-            let message = format!("steps are nested deeper than {DEPTH_MAX}");
-            self.diagnostics.error(place, DiagnosticCode::TooMany, message);
+            let message = format!("steps are nested deeper than {DEPTH_MAX} parallel steps and loops");
+            self.diagnostics.error(place, DiagnosticCode::TooDeep, message);
             return Vec::new();
         }
         list.iter().enumerate().map_while(|(index, value)| self.item(value, place.at(index), depth)).flatten().collect()

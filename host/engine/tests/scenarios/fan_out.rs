@@ -136,6 +136,27 @@ fn a_hundred_thousand_items_in_a_window_of_one() {
 }
 
 #[test]
+fn thirty_two_loops_and_parallel_steps_may_stand_around_a_step() {
+    for loops in [32, 16, 0] {
+        let mut step = tool("t");
+        for depth in 0..32 {
+            step = if depth < loops {
+                let variable = json!({ "item_variable": format!("item{depth}") });
+                looped(&format!("l{depth}"), 1, json!([step]), variable)
+            } else {
+                parallel(&format!("p{depth}"), "fail_fast", json!([[step]]))
+            };
+        }
+        let text = json!({ "name": "deep", "steps": [step] }).to_string();
+        let definition = weir_engine::json::Json::parse_within(text, weir_engine::definition::JSON_DEPTH_MAX).unwrap();
+        let mut world = world_of(definition.value().clone(), items(1));
+        world.settle();
+        assert_eq!(world.live.status(), Status::Completed, "{loops} loops");
+        assert!(!world.output().is_null());
+    }
+}
+
+#[test]
 fn results_too_deep_to_be_read_again_fail_the_step_rather_than_turn_to_null() {
     let mut step = tool("t");
     for depth in 0..25 {

@@ -23,6 +23,7 @@ use super::{
 pub(crate) const RECORDS_MAX: usize = 512 * 65;
 
 /// One execution and everything around it.
+#[derive(Clone)]
 pub(crate) struct World {
     pub(crate) graph: Arc<Graph>,
     pub(crate) live: Execution,

@@ -14,14 +14,12 @@ use crate::{
         App,
         body::Fields,
         error::{ApiError, Code, FieldProblem, Problem},
+        gate::Who,
         query::{Names, Paging, Query, execution_id, uuid},
         view::{ApprovalView, DecisionView, Page},
     },
     store::{ApprovalFilter, ApprovalRow, ApprovalStatus, PAGE_MAX},
 };
-
-/// Who decides where there is only one token.
-const ADMIN: &str = "admin";
 
 /// Which open questions to list.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -120,6 +118,7 @@ fn read_cursor(cursor: &str) -> Option<(String, CallId)> {
     ))]
 pub(crate) async fn approve(
     State(app): State<App>,
+    Who(who): Who,
     Names(execution): Names<String>,
     Fields(body): Fields<ApproveBody>,
 ) -> Result<Json<Approved>, ApiError> {
@@ -129,7 +128,7 @@ pub(crate) async fn approve(
         option_id: body.option_id,
         comment: body.comment,
         data: body.data,
-        decided_by: ADMIN.to_owned(),
+        decided_by: who.actor(),
         companions: Vec::new(),
     };
     match app.driver.decide(&id, answer).await {

@@ -20,6 +20,7 @@ use crate::{
         body::Fields,
         current::CurrentWorkflow,
         error::{ApiError, Code, Problem},
+        gate::Who,
         guardrails::{self, Guardrails},
         live,
         query::{Names, Paging, Query, execution_id, instant, uuid},
@@ -29,8 +30,6 @@ use crate::{
     store::{ExecutionFilter, ExecutionRow, StepCursor},
 };
 
-/// Who acts where there is only one token.
-const ADMIN: &str = "admin";
 /// The longest that an answer waits for the end of an execution, in seconds.
 const WAIT_SECONDS_MAX: f64 = 60.0;
 /// The most bytes of a reason.
@@ -81,6 +80,7 @@ pub(crate) struct Accepted {
     ))]
 pub(crate) async fn execute(
     State(app): State<App>,
+    Who(who): Who,
     Names(workflow): Names<String>,
     Query(query): Query<ExecuteQuery>,
     Fields(body): Fields<ExecuteBody>,
@@ -93,7 +93,7 @@ pub(crate) async fn execute(
     }
     let input = body.input_data.unwrap_or_else(|| Document::from_value(serde_json::json!({})));
     let limits = guardrails::limits(body.guardrails.as_ref())?;
-    let trigger = Document::from_value(serde_json::json!({ "type": "manual" }));
+    let trigger = Document::from_value(serde_json::json!({ "type": "manual", "started_by": who.actor() }));
     let compiled = app.driver.compiled(&workflow.version).await?;
     check_input(&app, &workflow, &compiled, &input)?;
     let version = Arc::clone(&workflow.version);
@@ -354,6 +354,7 @@ pub(crate) struct Cancelled {
     ))]
 pub(crate) async fn cancel(
     State(app): State<App>,
+    Who(who): Who,
     Names(execution): Names<String>,
     Fields(body): Fields<CancelBody>,
 ) -> Result<Json<Cancelled>, ApiError> {
@@ -361,7 +362,7 @@ pub(crate) async fn cancel(
     if body.reason.as_ref().is_some_and(|reason| reason.len() > REASON_BYTES_MAX) {
         return Err(ApiError::new(Code::InvalidFields, format!("/reason: it has more than {REASON_BYTES_MAX} bytes")));
     }
-    app.driver.cancel(&id, ADMIN, body.reason, Vec::new()).await?;
+    app.driver.cancel(&id, &who.actor(), body.reason, Vec::new()).await?;
     Ok(Json(Cancelled { execution_id: id, status: Status::Cancelled.as_str() }))
 }
 

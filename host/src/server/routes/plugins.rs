@@ -24,6 +24,7 @@ use crate::{
         App,
         body::{Fields, PluginBody},
         error::{ApiError, Code, Problem},
+        gate::Who,
         query::{Names, Query, is_name},
         schemas,
         view::{FailureView, LogLineView, Page, PluginDetail, PluginSummary},
@@ -31,8 +32,6 @@ use crate::{
     store::{NewPlugin, PluginRow},
 };
 
-/// Who acts where there is only one token.
-const ADMIN: &str = "admin";
 /// How long a tried tool may run.
 const TRY_TIMEOUT: Duration = Duration::from_secs(30);
 /// The most bytes of a version that is worth looking up.
@@ -63,7 +62,7 @@ pub(crate) async fn list(State(app): State<App>) -> Result<Json<Page<PluginSumma
         (status = 201, description = "it is installed and enabled", body = PluginDetail),
         (status = 409, description = "this version exists with other bytes", body = Problem, content_type = "application/problem+json"),
     ))]
-pub(crate) async fn upload(State(app): State<App>, request: Request) -> Result<Response, ApiError> {
+pub(crate) async fn upload(State(app): State<App>, Who(who): Who, request: Request) -> Result<Response, ApiError> {
     let busy = |_| ApiError::new(Code::Unavailable, "the host stops");
     let _place = app.uploads.acquire().await.map_err(busy)?;
     let PluginBody(bytes) = PluginBody::from_request(request, &()).await?;
@@ -75,7 +74,7 @@ pub(crate) async fn upload(State(app): State<App>, request: Request) -> Result<R
         descriptor: inspected.descriptor_json,
         imports: inspected.imports,
         bytes,
-        installed_by: ADMIN.to_owned(),
+        installed_by: who.actor(),
     };
     let installed = app.store.install_plugin(new).await;
     app.driver.plugins_changed();

@@ -59,7 +59,9 @@ impl Bench {
     async fn at_32(&mut self, server: &Server, bare: &mut BareChains) -> Result<()> {
         let Measured { loaded, activity, written } = self.level(server, bare, 32, self.sizes.chains_at_32).await?;
         self.report.add("bare_batch32_exec_per_s", written.per_second(), "1/s");
-        self.report.add_beside("chain3_c32_exec_per_s", loaded.per_second(), "1/s", written.per_second());
+        let busy = activity.busy();
+        self.report.add_throughput("chain3_c32_exec_per_s", loaded.per_second(), written.per_second(), busy);
+        self.report.add("chain3_c32_busy", 100.0 * busy, "%");
         self.report.add("chain3_c32_p50_ms", loaded.quantile_ms(0.5), "ms");
         self.report.add("chain3_c32_p99_ms", loaded.quantile_ms(0.99), "ms");
         self.report.add("chain3_c32_cpu_us", activity.cpu_us(loaded.count()), "µs");
@@ -71,7 +73,9 @@ impl Bench {
     async fn at_256(&mut self, server: &Server, bare: &mut BareChains) -> Result<()> {
         let Measured { loaded, activity, written } = self.level(server, bare, 256, self.sizes.chains_at_256).await?;
         self.report.add("bare_batch256_exec_per_s", written.per_second(), "1/s");
-        self.report.add_beside("chain3_c256_exec_per_s", loaded.per_second(), "1/s", written.per_second());
+        let busy = activity.busy();
+        self.report.add_throughput("chain3_c256_exec_per_s", loaded.per_second(), written.per_second(), busy);
+        self.report.add("chain3_c256_busy", 100.0 * busy, "%");
         self.report.add("chain3_c256_p50_ms", loaded.quantile_ms(0.5), "ms");
         self.report.add("chain3_c256_p99_ms", loaded.quantile_ms(0.99), "ms");
         self.report.add("chain3_c256_cpu_us", activity.cpu_us(loaded.count()), "µs");

@@ -1,0 +1,188 @@
+//! What one caller may do: which hosts and methods, and how much.
+
+use std::{
+    str::FromStr,
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
+
+use hyper::Method;
+
+use super::{EgressError, HostPort, HostPortError};
+
+/// What one caller may do. It narrows: what is not public is refused to everybody unless an operator allowed it.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    /// Where it may connect.
+    pub hosts: Hosts,
+    /// What it may ask; empty for any method.
+    pub methods: Vec<Method>,
+    /// The most requests in all, redirects that are followed included.
+    pub requests_max: u32,
+    /// The most redirects that are followed for one request. With 0 a redirect is an answer like others.
+    pub redirects_max: u32,
+    /// The most bytes of a request's body.
+    pub request_bytes_max: usize,
+    /// The most bytes of an answer's body.
+    pub response_bytes_max: usize,
+    /// The most bytes of a request's or an answer's head.
+    pub header_bytes_max: usize,
+    /// How long a request may take, from the name's resolution to the answer's last byte.
+    pub timeout: Duration,
+}
+
+/// Where a caller may connect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Hosts {
+    /// Anywhere.
+    Any,
+    /// Where one of these says; nowhere if there is none.
+    List(Vec<HostPattern>),
+}
+
+/// Hosts that a caller was granted: `api.example.com`, `*.example.com` (every name below, not the name itself),
+/// `10.0.0.5`, each with `:port` if it is not that of http or https.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostPattern {
+    below: bool,
+    host: String,
+    /// `None` for the ports of http and https.
+    port: Option<u16>,
+}
+
+impl Policy {
+    /// Any public host, with little of everything and no redirects: for what an operator configured.
+    #[must_use]
+    pub fn any_public() -> Self {
+        Self {
+            hosts: Hosts::Any,
+            methods: Vec::new(),
+            requests_max: 1,
+            redirects_max: 0,
+            request_bytes_max: 256 * 1024,
+            response_bytes_max: 64 * 1024,
+            header_bytes_max: 16 * 1024,
+            timeout: Duration::from_secs(15),
+        }
+    }
+}
+
+impl Hosts {
+    fn allow(&self, target: &HostPort) -> bool {
+        match self {
+            Self::Any => true,
+            Self::List(patterns) => patterns.iter().any(|pattern| pattern.matches(target)),
+        }
+    }
+}
+
+impl HostPattern {
+    /// Whether a target is one of those meant.
+    #[must_use]
+    pub fn matches(&self, target: &HostPort) -> bool {
+        let port_fits = self.port.map_or_else(|| matches!(target.port(), 80 | 443), |port| port == target.port());
+        port_fits && self.host_matches(target)
+    }
+
+    fn host_matches(&self, target: &HostPort) -> bool {
+        if !self.below {
+            return self.host == target.host();
+        }
+        let above =
+            target.name().and_then(|name| name.strip_suffix(&self.host)).and_then(|name| name.strip_suffix('.'));
+        above.is_some_and(|labels| !labels.is_empty())
+    }
+}
+
+impl FromStr for HostPattern {
+    type Err = HostPortError;
+
+    fn from_str(text: &str) -> Result<Self, HostPortError> {
+        let (below, rest) = text.strip_prefix("*.").map_or((false, text), |rest| (true, rest));
+        let is_address = rest.ends_with(']') || rest.parse::<std::net::Ipv6Addr>().is_ok();
+        if rest.contains(':') && !is_address {
+            let with_port: HostPort = rest.parse()?;
+            return Ok(Self { below, host: with_port.host(), port: Some(with_port.port()) });
+        }
+        Ok(Self { below, host: HostPort::new(rest, 443)?.host(), port: None })
+    }
+}
+
+/// Whoever sends, with its policy and what it has used of it. One a step, or one a notice.
+#[derive(Debug)]
+pub struct Caller {
+    policy: Policy,
+    requests: AtomicU32,
+}
+
+impl Caller {
+    /// A caller that has sent nothing.
+    #[must_use]
+    pub fn new(policy: Policy) -> Self {
+        Self { policy, requests: AtomicU32::new(0) }
+    }
+
+    /// What it may do.
+    #[must_use]
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// Counts a request, if the policy lets it through.
+    pub(super) fn admit(&self, method: &Method, target: &HostPort) -> Result<(), EgressError> {
+        if !self.policy.hosts.allow(target) {
+            return Err(EgressError::NotGranted { target: target.clone() });
+        }
+        if !self.policy.methods.is_empty() && !self.policy.methods.contains(method) {
+            return Err(EgressError::Method { method: method.to_string(), target: target.clone() });
+        }
+        let max = self.policy.requests_max;
+        let one_more = |sent: u32| (sent < max).then_some(sent + 1);
+        let counted = self.requests.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
+        counted.map(drop).map_err(|_| EgressError::Requests { target: target.clone(), max })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn matches(pattern: &str, target: &str) -> bool {
+        pattern.parse::<HostPattern>().unwrap().matches(&target.parse().unwrap())
+    }
+
+    #[test]
+    fn a_pattern_means_a_host_on_the_ports_of_http() {
+        assert!(matches("api.example.com", "api.example.com:443"));
+        assert!(matches("API.example.com.", "api.example.com:80"));
+        assert!(!matches("api.example.com", "api.example.com:8080"));
+        assert!(matches("api.example.com:8080", "api.example.com:8080"));
+        assert!(!matches("api.example.com:8080", "api.example.com:443"));
+        assert!(matches("10.0.0.5", "10.0.0.5:80") && matches("[fd00::1]", "[fd00::1]:80"));
+        assert!(matches("fd00::1", "[fd00::1]:80") && matches("[fd00::1]:81", "[fd00::1]:81"));
+    }
+
+    #[test]
+    fn a_star_means_every_name_below_and_not_the_name_itself() {
+        assert!(matches("*.example.com", "a.example.com:443") && matches("*.example.com", "a.b.example.com:443"));
+        assert!(!matches("*.example.com", "example.com:443"));
+        assert!(!matches("*.example.com", "badexample.com:443"));
+        assert!(!matches("*.0.0.1", "127.0.0.1:80"), "addresses have no names below");
+        for wrong in ["*", "a.*", "*.*.example.com", "a*.example.com", "*.", ""] {
+            assert!(wrong.parse::<HostPattern>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn h24_a_caller_sends_what_its_policy_grants_and_no_more() {
+        let hosts = Hosts::List(vec!["a.example".parse().unwrap()]);
+        let policy = Policy { hosts, methods: vec![Method::GET], requests_max: 2, ..Policy::any_public() };
+        let caller = Caller::new(policy);
+        let (granted, other) = ("a.example:443".parse().unwrap(), "b.example:443".parse().unwrap());
+        assert!(matches!(caller.admit(&Method::GET, &other), Err(EgressError::NotGranted { .. })));
+        assert!(matches!(caller.admit(&Method::PUT, &granted), Err(EgressError::Method { .. })));
+        caller.admit(&Method::GET, &granted).unwrap();
+        caller.admit(&Method::GET, &granted).unwrap();
+        assert!(matches!(caller.admit(&Method::GET, &granted), Err(EgressError::Requests { max: 2, .. })));
+    }
+}
