@@ -25,6 +25,9 @@ pub struct Config {
     pub log: String,
     /// Whether log lines are JSON, for machines.
     pub log_json: bool,
+    /// A file with the key that secrets are sealed with: 32 bytes in base64. The environment variable `WEIR_SECRET_KEY` is
+    /// stronger; without both the key is made once and kept in the data directory.
+    pub secret_key_file: Option<PathBuf>,
     /// What may be reached beyond public addresses.
     pub egress: EgressConfig,
     /// The ways to reach people, by the names under which human steps list them.
@@ -41,6 +44,7 @@ impl Default for Config {
             listen: LISTEN_DEFAULT,
             log: "info".to_owned(),
             log_json: false,
+            secret_key_file: None,
             egress: EgressConfig::default(),
             channels: BTreeMap::new(),
             program: None,

@@ -5,11 +5,14 @@
 
 mod answer;
 mod catalog;
+mod current;
 mod delivery;
+mod ended;
 mod finished;
 mod flight;
 mod live;
 mod perform;
+mod schemas;
 mod task;
 mod timers;
 mod workflows;
@@ -34,11 +37,16 @@ use weir_engine::{
 pub use self::{
     answer::{Answer, Answered, DecideError, RAISE, STOP},
     catalog::HostCatalog,
+    current::CurrentWorkflow,
+    ended::Ended,
     finished::Finished,
     workflows::{Checked, CompileError, Compiled, check},
 };
 use self::{
+    current::Current,
+    ended::Listeners,
     live::Live,
+    schemas::Schemas,
     task::{News, Task},
     timers::Timers,
     workflows::Workflows,
@@ -93,6 +101,9 @@ pub(crate) struct Inner {
     pub(crate) runtime: Arc<Runtime>,
     pub(crate) config: DriverConfig,
     workflows: Workflows,
+    current: Current,
+    schemas: Schemas,
+    ended: Listeners,
     tasks: Mutex<HashMap<Arc<str>, mpsc::Sender<News>>>,
     live: Live,
     timers: Timers,
@@ -119,12 +130,23 @@ pub struct StartExecution {
 
 /// Makes what is written with the start of an execution, from its id.
 #[derive(Clone, Default)]
-pub struct Companions(Option<Arc<dyn Fn(&Arc<str>) -> Vec<Companion> + Send + Sync>>);
+pub struct Companions(Option<Arc<MakeCompanions>>);
+
+type MakeCompanions = dyn Fn(&Arc<str>) -> Vec<Companion> + Send + Sync;
 
 impl Companions {
     /// What `make` makes of the execution's id.
     pub fn new(make: impl Fn(&Arc<str>) -> Vec<Companion> + Send + Sync + 'static) -> Self {
         Self(Some(Arc::new(make)))
+    }
+
+    /// These and those.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        match (self.0, other.0) {
+            (Some(a), Some(b)) => Self::new(move |execution_id| [a(execution_id), b(execution_id)].concat()),
+            (one, other) => Self(one.or(other)),
+        }
     }
 
     fn of(&self, execution_id: &Arc<str>) -> Vec<Companion> {
@@ -200,6 +222,9 @@ impl Driver {
             store,
             runtime,
             workflows: Workflows::default(),
+            current: Current::default(),
+            schemas: Schemas::default(),
+            ended: Listeners::default(),
             tasks: Mutex::default(),
             live: Live::default(),
             timers: Timers::default(),

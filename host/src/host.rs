@@ -9,11 +9,16 @@ use crate::{
     driver::{Driver, DriverConfig},
     runtime::{Runtime, RuntimeConfig, RuntimeError},
     server::{
-        self, App,
+        self, App, Services,
         auth::{AdminToken, Guard, TokenError},
         shutdown::{self, Trigger},
     },
-    store::{Store, StoreError, StoreOptions},
+    store::{NewSecret, Store, StoreError, StoreOptions},
+    trigger::{
+        Triggers,
+        webhook::{self, Webhooks},
+    },
+    vault::{self, KEY_VARIABLE, KeySource, Secret, SecretKey, SecretKeyError, Vault, VaultError},
 };
 
 /// Starts hosts.
@@ -32,6 +37,12 @@ pub enum StartHostError {
     /// The program's own path is not known, so that it cannot start itself to compile plugins.
     #[error("could not find this program's own file")]
     Program(#[source] io::Error),
+    /// There is no key for the secrets.
+    #[error(transparent)]
+    SecretKey(#[from] SecretKeyError),
+    /// The key for the secrets is another one than before.
+    #[error("could not open the secrets with this key: they were sealed with another one; give back the key of before, in {KEY_VARIABLE}, secret_key_file or the data directory")]
+    WrongSecretKey(#[source] VaultError),
     /// There is no admin token.
     #[error(transparent)]
     Token(#[from] TokenError),
@@ -52,6 +63,7 @@ pub struct Running {
     token: AdminToken,
     store: Store,
     driver: Driver,
+    triggers: Triggers,
     trigger: Trigger,
     serving: JoinHandle<()>,
     recovering: JoinHandle<Result<(), StoreError>>,
@@ -66,16 +78,21 @@ impl Host {
     pub async fn start(config: Config) -> Result<Running, StartHostError> {
         let store = Store::open(StoreOptions::new(&config.data)).await?;
         let token = AdminToken::load_or_create(&config.data)?;
+        let vault = open_vault(&config, &store).await?;
         let runtime = Arc::new(Runtime::new(runtime_config(&config)?)?);
         let listen = |source| StartHostError::Listen { address: config.listen, source };
         let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
         let driver = Driver::new(store.clone(), Arc::clone(&runtime), DriverConfig::default());
         let (trigger, stop) = shutdown::pair();
-        let app = App::new(store.clone(), driver.clone(), runtime, Guard::new(&token.token), stop);
+        let triggers = Triggers::new(store.clone(), driver.clone());
+        let webhooks = Webhooks::new(store.clone(), triggers.clone(), vault);
+        let parts = Services { store: store.clone(), driver: driver.clone(), triggers: triggers.clone(), webhooks, runtime };
+        let app = App::new(parts, Guard::new(&token.token), stop);
+        tokio::spawn(webhook::sweep(store.clone()));
         let serving = tokio::spawn(server::serve(listener, app.clone()));
-        let recovering = tokio::spawn(recover(driver.clone(), app));
-        Ok(Running { address, token, store, driver, trigger, serving, recovering })
+        let recovering = tokio::spawn(recover(driver.clone(), triggers.clone(), app));
+        Ok(Running { address, token, store, driver, triggers, trigger, serving, recovering })
     }
 }
 
@@ -88,7 +105,26 @@ fn runtime_config(config: &Config) -> Result<RuntimeConfig, StartHostError> {
     Ok(runtime)
 }
 
-async fn recover(driver: Driver, app: App) -> Result<(), StoreError> {
+/// The vault of a data directory: its key must be the one that was used before.
+async fn open_vault(config: &Config, store: &Store) -> Result<Vault, StartHostError> {
+    let (name, id) = vault::CHECK;
+    let known = store.secrets(name).await?.into_iter().find(|row| &*row.id == id);
+    let text = std::env::var(KEY_VARIABLE).ok().filter(|text| !text.is_empty()).map(Secret::new);
+    let source = KeySource { text, file: config.secret_key_file.clone(), data_dir: config.data.clone() };
+    let vault = Vault::new(&SecretKey::load(&source, known.is_none())?);
+    match known {
+        Some(row) => vault.check(&row.sealed).map_err(StartHostError::WrongSecretKey)?,
+        None => {
+            let sealed = vault.check_value().map_err(StartHostError::WrongSecretKey)?;
+            let new = NewSecret { id: id.to_owned(), name: name.to_owned(), sealed, created_by: "host".to_owned() };
+            store.add_secret(new, Vec::new()).await?;
+        }
+    }
+    Ok(vault)
+}
+
+async fn recover(driver: Driver, triggers: Triggers, app: App) -> Result<(), StoreError> {
+    triggers.recover().await?;
     let recovered = driver.recover().await?;
     if recovered.running + recovered.waiting > 0 {
         tracing::info!(
@@ -97,6 +133,7 @@ async fn recover(driver: Driver, app: App) -> Result<(), StoreError> {
             recovered.waiting
         );
     }
+    triggers.start_schedules();
     app.set_ready();
     Ok(())
 }
@@ -127,7 +164,7 @@ impl Running {
     /// store. What did not end is taken up at the next start.
     pub async fn stop(self) {
         self.trigger.begin();
-        let (served, ()) = tokio::join!(self.serving, self.driver.stop());
+        let (served, (), ()) = tokio::join!(self.serving, self.driver.stop(), self.triggers.stop());
         if let Err(error) = served {
             tracing::error!("the server broke off: {error}");
         }

@@ -22,19 +22,21 @@ use tower::ServiceExt as _;
 
 use self::{
     auth::Guard,
-    current::Current,
     error::{ApiError, Code},
     gate::Who,
     request_id::RequestId,
-    schemas::Schemas,
     shutdown::Shutdown,
 };
-use crate::{driver::Driver, runtime::Runtime, store::Store};
+use crate::{
+    driver::{CurrentWorkflow, Driver},
+    runtime::Runtime,
+    store::Store,
+    trigger::{Triggers, webhook::Webhooks},
+};
 
 mod accept;
 pub mod auth;
 pub mod body;
-mod current;
 pub mod error;
 mod gate;
 mod guardrails;
@@ -58,14 +60,24 @@ const UPLOADS_MAX: usize = 2;
 #[derive(Clone)]
 pub struct App(Arc<Parts>);
 
-/// The parts of the host that the API shows.
-pub struct Parts {
+/// The parts of the host that the API is about.
+pub struct Services {
     /// Logs, workflows, plugins.
     pub store: Store,
     /// Runs executions.
     pub driver: Driver,
+    /// Starts executions by themselves.
+    pub triggers: Triggers,
+    /// Takes what comes in at webhooks.
+    pub webhooks: Webhooks,
     /// Runs plugins.
     pub runtime: Arc<Runtime>,
+}
+
+/// What every handler works with, beside the services: they are reached as if they were here.
+pub struct Parts {
+    /// What the API is about.
+    services: Services,
     /// Knows the token.
     pub guard: Guard,
     /// Tells when the host stops.
@@ -76,10 +88,14 @@ pub struct Parts {
     streams: Arc<Semaphore>,
     /// Places for uploads.
     uploads: Semaphore,
-    /// Compiled JSON Schemas.
-    schemas: Schemas,
-    /// Newest versions of live workflows.
-    current: Current,
+}
+
+impl Deref for Parts {
+    type Target = Services;
+
+    fn deref(&self) -> &Services {
+        &self.services
+    }
 }
 
 impl Deref for App {
@@ -93,19 +109,24 @@ impl Deref for App {
 impl App {
     /// The API over these parts; not ready until [`App::set_ready`].
     #[must_use]
-    pub fn new(store: Store, driver: Driver, runtime: Arc<Runtime>, guard: Guard, shutdown: Shutdown) -> Self {
+    pub fn new(services: Services, guard: Guard, shutdown: Shutdown) -> Self {
         Self(Arc::new(Parts {
-            store,
-            driver,
-            runtime,
+            services,
             guard,
             shutdown,
             ready: AtomicBool::new(false),
             streams: Arc::new(Semaphore::new(STREAMS_MAX)),
             uploads: Semaphore::new(UPLOADS_MAX),
-            schemas: Schemas::default(),
-            current: Current::default(),
         }))
+    }
+
+    /// The live workflow with this id or name, and its newest version.
+    async fn workflow(&self, id_or_name: &str) -> Result<Arc<CurrentWorkflow>, ApiError> {
+        self.driver.current(id_or_name).await?.ok_or_else(|| {
+            let name: String = id_or_name.chars().take(128).collect();
+            let detail = format!("there is no workflow {name:?}; GET /api/workflows lists them");
+            ApiError::new(Code::WorkflowNotFound, detail)
+        })
     }
 
     /// Recovery is done: requests are answered from now on.

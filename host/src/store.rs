@@ -19,15 +19,18 @@ mod chunk;
 mod columns;
 mod companion;
 mod connect;
+mod deliveries;
 mod directory;
 mod error;
 mod events;
 mod executions;
+mod occurrences;
 mod plugins;
 mod projection;
 mod queries;
 mod secrets;
 mod steps;
+mod triggers;
 mod workflows;
 mod writer;
 
@@ -41,11 +44,14 @@ pub use self::{
     approvals::{ApprovalFilter, ApprovalRow, ApprovalStatus},
     audit::{AuditEntry, AuditFilter, AuditRow, Outcome, Verified},
     companion::{Companion, IdempotencyKey},
+    deliveries::{DeliveryRow, DeliveryVerdict, NewDelivery, REFUSED_KEPT},
     error::StoreError,
     executions::{ExecutionFilter, ExecutionRow, StoredExecution, Unfinished, Wake},
+    occurrences::{Moved, NewOccurrence, OccurrenceRow, OccurrenceStatus, UnfinishedOfSchedule},
     plugins::{Installed, NewPlugin, PluginRow},
     secrets::{NewSecret, SECRETS_MAX, SecretRow},
     steps::{StepCursor, StepOutput, StepPage, StepRow, StepStatus},
+    triggers::{NewTrigger, TriggerFilter, TriggerRow},
     workflows::{NewWorkflow, Saved, WorkflowFilter, WorkflowOrder, WorkflowRow, WorkflowVersion},
 };
 

@@ -6,4 +6,5 @@ mod logs;
 mod made;
 mod plugins;
 mod projections;
+mod triggers;
 mod workflows;

@@ -11,8 +11,9 @@ CREATE TABLE triggers (
     config       TEXT    NOT NULL, -- JSON object, as written, without secrets
     path         TEXT,             -- of a webhook
     enabled      INTEGER NOT NULL CHECK (enabled IN (0, 1)),
+    written      INTEGER NOT NULL CHECK (written IN (0, 1)), -- `enabled` as its author wrote it last
     cursor_at    INTEGER,          -- of a schedule: every instant up to here has its occurrence
-    next_at      INTEGER,          -- of a schedule
+    next_at      INTEGER,          -- of a schedule that runs: the first instant after that; else NULL
     last_at      INTEGER,          -- when it last started something
     fired        INTEGER NOT NULL DEFAULT 0,
     skipped      INTEGER NOT NULL DEFAULT 0,
@@ -24,6 +25,8 @@ CREATE TABLE triggers (
 CREATE UNIQUE INDEX triggers_by_key ON triggers (workflow_id, key) WHERE deleted_at IS NULL;
 CREATE UNIQUE INDEX triggers_by_path ON triggers (path) WHERE deleted_at IS NULL AND path IS NOT NULL;
 CREATE INDEX triggers_by_type ON triggers (type, id) WHERE deleted_at IS NULL;
+-- What the scheduler sleeps on: one look finds the next instant, however many triggers there are.
+CREATE INDEX triggers_due ON triggers (next_at) WHERE next_at IS NOT NULL;
 
 -- One row for each time that a trigger had reason to start something. The row and the execution that it started are
 -- written in one transaction, so no occurrence starts two.
@@ -73,11 +76,12 @@ CREATE TABLE deliveries (
     resent_from  TEXT,             -- the delivery that this one repeats
     headers      TEXT    NOT NULL, -- JSON object, without credentials
     query        TEXT,
-    body         BLOB,             -- NULL where it was refused before it was read
+    body         TEXT,             -- NULL where it was refused, and of a copy
     received_at  INTEGER NOT NULL
 ) STRICT;
 
-CREATE INDEX deliveries_by_trigger ON deliveries (trigger_id, received_at, id);
+CREATE INDEX deliveries_by_trigger ON deliveries (trigger_id, id);
+CREATE INDEX deliveries_refused ON deliveries (trigger_id, id) WHERE verdict = 'refused';
 CREATE INDEX deliveries_by_age ON deliveries (received_at);
 
 -- Secrets, sealed with the key of the data directory. A name may have several values at once, for rotation.

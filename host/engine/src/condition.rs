@@ -92,7 +92,8 @@ impl Condition {
         (condition, diagnostics.finish())
     }
 
-    pub(crate) fn read(value: &Value, place: Place, diagnostics: &mut Diagnostics) -> Option<Self> {
+    /// Reads a condition that stands at `place`.
+    pub fn read(value: &Value, place: Place, diagnostics: &mut Diagnostics) -> Option<Self> {
         let base = place.pointer.len();
         let errors = diagnostics.has_errors();
         let node = Reader { diagnostics, base, tests: 0 }.node(value, place, 0);
@@ -180,7 +181,9 @@ impl Test {
     }
 }
 
-fn equal(a: &Value, b: &Value) -> bool {
+/// Deep equality as [`Operator::Eq`] has it: numbers by value.
+#[must_use]
+pub fn equal(a: &Value, b: &Value) -> bool {
     compare::equal(a, b, &mut Budget::unlimited()).unwrap_or(false)
 }
 

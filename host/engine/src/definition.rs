@@ -2,7 +2,7 @@
 //!
 //! Reading looks at each field by itself; whether names, jumps and references lead anywhere is the compiler's part.
 
-use std::fmt::Write as _;
+use std::{collections::BTreeSet, fmt::Write as _};
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -10,19 +10,18 @@ use sha2::{Digest, Sha256};
 
 mod after;
 pub(crate) mod diagnostic;
-pub(crate) mod fields;
+pub mod fields;
 mod guardrails;
 mod reader;
 mod schema;
 mod steps;
 
-pub use diagnostic::{DIAGNOSTICS_MAX, Diagnostic, DiagnosticCode, Severity};
+pub use diagnostic::{DIAGNOSTICS_MAX, Diagnostic, DiagnosticCode, Diagnostics, Place, Severity};
 pub use guardrails::parse_guardrails;
 pub use schema::definition_schema;
 pub use steps::{Destination, HumanOptionDefinition, OnErrorDefinition, StepDefinition, StepKind};
 
 use crate::limits::Limits;
-use diagnostic::{Diagnostics, Place};
 use fields::{Fields, shown, too_many, wrong_type};
 
 /// The most characters of a workflow's name.
@@ -59,14 +58,19 @@ pub struct Definition {
     pub(crate) sound: bool,
 }
 
-/// What starts executions.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+/// What starts executions. Its settings are read by whoever starts them: here they are kept as they were written.
+#[derive(Debug, Clone, PartialEq)]
 pub struct TriggerDefinition {
+    /// Its name in the workflow, where its author gives one.
+    pub id: Option<String>,
     /// Its type.
-    #[serde(rename = "type")]
     pub trigger_type: TriggerType,
+    /// Whether it starts anything, where its author says so.
+    pub enabled: Option<bool>,
     /// Its settings, as they were written.
     pub config: Map<String, Value>,
+    /// Where it is in the definition.
+    pub place: Place,
 }
 
 /// The five types of triggers.
@@ -86,14 +90,8 @@ pub enum TriggerType {
 }
 
 impl TriggerType {
-    /// Every type with its name.
-    const NAMES: [(&'static str, Self); 5] = [
-        ("manual", Self::Manual),
-        ("cron", Self::Cron),
-        ("webhook", Self::Webhook),
-        ("event", Self::Event),
-        ("agent_completion", Self::AgentCompletion),
-    ];
+    /// Every type.
+    pub const ALL: [Self; 5] = [Self::Manual, Self::Cron, Self::Webhook, Self::Event, Self::AgentCompletion];
 
     /// The type as authors write it.
     #[must_use]
@@ -205,12 +203,22 @@ fn triggers(fields: &mut Fields<'_>, diagnostics: &mut Diagnostics) -> Vec<Trigg
         too_many(diagnostics, &place, "triggers", TRIGGERS_MAX);
     }
     let list = list.iter().take(TRIGGERS_MAX).enumerate();
-    list.filter_map(|(index, value)| trigger(value, place.at(index), diagnostics)).collect()
+    let triggers: Vec<_> = list.filter_map(|(index, value)| trigger(value, place.at(index), diagnostics)).collect();
+    let mut ids = BTreeSet::new();
+    for trigger in triggers.iter().filter(|trigger| trigger.id.is_some()) {
+        if !ids.insert(&trigger.id) {
+            let message = "another trigger of this workflow has this id";
+            diagnostics.error(&trigger.place.at("id"), DiagnosticCode::DuplicateId, message);
+        }
+    }
+    triggers
 }
 
 fn trigger(value: &Value, place: Place, diagnostics: &mut Diagnostics) -> Option<TriggerDefinition> {
     let mut fields = Fields::open(value, place, diagnostics)?;
     let trigger_type = trigger_type(&mut fields, diagnostics);
+    let id = trigger_id(&mut fields, diagnostics);
+    let enabled = fields.flag("enabled", diagnostics);
     let config = match fields.value("config") {
         None => Map::new(),
         Some(Value::Object(config)) => config.clone(),
@@ -219,8 +227,19 @@ fn trigger(value: &Value, place: Place, diagnostics: &mut Diagnostics) -> Option
             Map::new()
         }
     };
+    let place = fields.place.clone();
     fields.close(diagnostics);
-    Some(TriggerDefinition { trigger_type: trigger_type?, config })
+    Some(TriggerDefinition { id, trigger_type: trigger_type?, enabled, config, place })
+}
+
+fn trigger_id(fields: &mut Fields<'_>, diagnostics: &mut Diagnostics) -> Option<String> {
+    let id = fields.text("id", reader::ID_CHARACTERS_MAX, diagnostics)?;
+    if !reader::is_id(id) {
+        let message = "`id` must start with a letter or `_`, and go on with letters, digits, `_` and `-`";
+        diagnostics.error(&fields.place.at("id"), DiagnosticCode::InvalidId, message);
+        return None;
+    }
+    Some(id.to_owned())
 }
 
 fn trigger_type(fields: &mut Fields<'_>, diagnostics: &mut Diagnostics) -> Option<TriggerType> {
@@ -228,11 +247,11 @@ fn trigger_type(fields: &mut Fields<'_>, diagnostics: &mut Diagnostics) -> Optio
         fields.missing("type", diagnostics);
         return None;
     };
-    let found = TriggerType::NAMES.into_iter().find(|(name, _)| value.as_str() == Some(name));
+    let found = TriggerType::ALL.into_iter().find(|known| value.as_str() == Some(known.as_str()));
     if found.is_none() {
-        let known = TriggerType::NAMES.map(|(name, _)| name).join(", ");
+        let known = TriggerType::ALL.map(TriggerType::as_str).join(", ");
         let message = format!("no trigger type {}: there are {known}", shown(value));
         diagnostics.error(&fields.place.at("type"), DiagnosticCode::UnknownTriggerType, message);
     }
-    found.map(|(_, trigger_type)| trigger_type)
+    found
 }

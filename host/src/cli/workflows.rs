@@ -15,7 +15,10 @@ use super::{
     out::{Ink, Out, brief, text_of},
     progress::{self, Asked},
 };
-use crate::client::{Client, ClientError, Method, segment};
+use crate::{
+    client::{Client, ClientError, Method, segment},
+    store, trigger,
+};
 
 /// Workflows.
 #[derive(Debug, Subcommand)]
@@ -189,6 +192,7 @@ impl Catalog for Trusting {
 fn check_offline(definition: &Value) -> Value {
     let (parsed, mut found) = Definition::parse(definition);
     found.extend(compile(&parsed, &Trusting).1);
+    found.extend(trigger::config::read(&parsed, store::now()).1);
     let (errors, warnings): (Vec<_>, Vec<_>) = found.into_iter().partition(Diagnostic::is_error);
     json!({ "valid": errors.is_empty(), "errors": errors, "warnings": warnings })
 }

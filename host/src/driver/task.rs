@@ -22,7 +22,7 @@ use weir_engine::{
 };
 
 use super::{
-    Finished, Inner,
+    Ended, Finished, Inner,
     answer::{self, Answer, Answered, DecideError},
     flight::{Flight, Landed},
     lock, perform, timers,
@@ -358,14 +358,18 @@ impl Task {
         for reply in due {
             (reply.send)(Ok(()));
         }
-        if self.execution.has_ended()
-            && self.pending.is_empty()
-            && let Some(ended) = self.ended.take()
-        {
-            let ended_at = records.last().map_or_else(store::now, |record| record.at);
-            let _ = ended.send(Box::new(Finished::of(&self.execution, self.started_at, ended_at)));
+        if self.execution.has_ended() && self.pending.is_empty() {
+            self.on_ended(records.last().map_or_else(store::now, |record| record.at));
         }
         Ok(())
+    }
+
+    /// The end is on disk.
+    fn on_ended(&mut self, ended_at: Timestamp) {
+        self.inner.ended.tell(Ended { started: self.execution.started(), status: self.execution.status() });
+        if let Some(ended) = self.ended.take() {
+            let _ = ended.send(Box::new(Finished::of(&self.execution, self.started_at, ended_at)));
+        }
     }
 
     /// Whether the task has nothing left to do: the end, a stop of the host, or a long wait.

@@ -67,6 +67,8 @@ codes! {
     ExecutionNotFound, "execution_not_found", NOT_FOUND, "there is no such execution";
     /// No such question.
     ApprovalNotFound, "approval_not_found", NOT_FOUND, "there is no such approval";
+    /// No such trigger.
+    TriggerNotFound, "trigger_not_found", NOT_FOUND, "there is no such trigger";
     /// No such plugin or tool.
     PluginNotFound, "plugin_not_found", NOT_FOUND, "there is no such plugin or tool";
     /// No trigger takes webhooks at this path.
@@ -81,12 +83,18 @@ codes! {
     BodyTimeout, "body_timeout", REQUEST_TIMEOUT, "the body came too slowly";
     /// Another live workflow has this name.
     NameTaken, "name_taken", CONFLICT, "the name is taken";
+    /// Another workflow has a webhook with this path.
+    PathTaken, "path_taken", CONFLICT, "the path of a webhook is taken";
     /// The workflow was changed since the version that the client had read.
     VersionConflict, "version_conflict", CONFLICT, "the workflow was changed meanwhile";
     /// There are as many of these as may be.
     TooMany, "too_many", CONFLICT, "there are too many of these";
     /// The trigger, or its workflow, is switched off.
     TriggerDisabled, "trigger_disabled", CONFLICT, "the trigger is switched off";
+    /// The body of a delivery was not kept, or its trigger is gone.
+    NotResendable, "not_resendable", CONFLICT, "the delivery cannot be sent again";
+    /// The trigger needs no secret.
+    NoSecretNeeded, "no_secret_needed", CONFLICT, "the trigger needs no secret";
     /// An execution was started for this before.
     AlreadyStarted, "already_started", CONFLICT, "the same was started before";
     /// The workflow is switched off.
@@ -111,6 +119,8 @@ codes! {
     InvalidWorkflow, "invalid_workflow", UNPROCESSABLE_ENTITY, "the workflow has errors";
     /// The input does not satisfy the workflow's `input_schema`.
     InvalidInput, "invalid_input", UNPROCESSABLE_ENTITY, "the input does not fit the workflow's input schema";
+    /// The first delivery with this id started nothing.
+    FailedBefore, "failed_before", UNPROCESSABLE_ENTITY, "the first of these deliveries failed";
     /// The guardrails of the request are wrong, or looser than those they override.
     InvalidGuardrails, "invalid_guardrails", UNPROCESSABLE_ENTITY, "the guardrails are not acceptable";
     /// The decision names no option, or its data does not satisfy the form.

@@ -1,16 +1,21 @@
 //! Errors of the host's parts as problems: what the client can mend is named, the rest is internal.
 
-use super::error::{ApiError, Code, FieldProblem};
+use super::{
+    error::{ApiError, Code, FieldProblem},
+    schemas,
+};
 use crate::{
     driver::{CompileError, SignalError, StartError},
     runtime::UploadError,
     store::StoreError,
+    trigger::FireError,
 };
 
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         let code = match &error {
             StoreError::NameTaken { .. } => Code::NameTaken,
+            StoreError::PathTaken { .. } => Code::PathTaken,
             StoreError::VersionTaken { .. } => Code::PluginVersionTaken,
             StoreError::InUse { .. } => Code::PluginInUse,
             StoreError::NotFound { noun, .. } => not_found(noun),
@@ -34,6 +39,7 @@ fn not_found(noun: &str) -> Code {
     match noun {
         "workflow" => Code::WorkflowNotFound,
         "plugin" => Code::PluginNotFound,
+        "trigger" => Code::TriggerNotFound,
         "approval" => Code::ApprovalNotFound,
         "secret" => Code::SecretNotFound,
         "delivery" => Code::DeliveryNotFound,
@@ -48,6 +54,20 @@ impl From<StartError> for ApiError {
             StartError::Taken => Self::new(Code::AlreadyStarted, error.to_string()),
             StartError::Compile(error) => error.into(),
             StartError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<FireError> for ApiError {
+    fn from(error: FireError) -> Self {
+        let detail = error.to_string();
+        match error {
+            FireError::Taken { execution_id } => Self::new(Code::AlreadyStarted, detail)
+                .with_details(serde_json::json!({ "execution_id": execution_id })),
+            FireError::Inactive { .. } => Self::new(Code::WorkflowInactive, detail),
+            FireError::InvalidInput { problems, .. } => Self::new(Code::InvalidInput, detail)
+                .with_errors(schemas::in_body(problems, "/input_data", "schema_violation")),
+            FireError::Start(error) => error.into(),
         }
     }
 }

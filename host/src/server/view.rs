@@ -4,6 +4,7 @@ mod approval;
 mod execution;
 mod plugin;
 mod step;
+mod webhook;
 mod workflow;
 
 use serde::{Serialize, Serializer};
@@ -15,6 +16,7 @@ pub use self::{
     execution::{ExecutionSummary, ExecutionView, PausedView},
     plugin::{PluginDetail, PluginSummary},
     step::{LogLineView, StepView},
+    webhook::{DeliveryView, SecretAddedView, SecretMadeView, SecretView},
     workflow::{SavedView, WorkflowSummary, WorkflowVersionView, WorkflowView},
 };
 

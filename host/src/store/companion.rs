@@ -10,8 +10,11 @@ use super::{
     audit::{self, AuditEntry},
     batch::{Prepared, Rows},
     columns::Columns,
+    deliveries::NewDelivery,
     error::database,
-    now, queries,
+    now,
+    occurrences::{Moved, NewOccurrence},
+    queries,
 };
 
 /// How long a client's key is kept at least.
@@ -24,6 +27,12 @@ pub enum Companion {
     Audit(AuditEntry),
     /// A client's name for the start.
     IdempotencyKey(IdempotencyKey),
+    /// What a trigger started it for. One that was queued is taken from the queue; any other that is there refuses.
+    Occurrence(NewOccurrence),
+    /// How far a schedule has come.
+    Moved(Moved),
+    /// What came in at a webhook and started it.
+    Delivery(NewDelivery),
 }
 
 /// A client's name for a start: the same name starts nothing again.
@@ -44,12 +53,18 @@ pub struct IdempotencyKey {
 pub(super) struct Companions {
     audit: Vec<AuditEntry>,
     keys: Rows,
+    occurrences: Rows,
+    moved: Rows,
+    deliveries: Rows,
 }
 
 /// The companions of a batch, ready for the statement.
 pub(super) struct Bound {
     audit: String,
     keys: String,
+    occurrences: String,
+    moved: String,
+    deliveries: String,
 }
 
 impl Companions {
@@ -62,6 +77,9 @@ impl Companions {
                     let IdempotencyKey { principal, key, request_digest, execution_id } = key;
                     all.keys.push(&(principal, key, request_digest, execution_id, now()))?;
                 }
+                Companion::Occurrence(occurrence) => occurrence.push(&mut all.occurrences)?,
+                Companion::Moved(moved) => moved.push(&mut all.moved)?,
+                Companion::Delivery(delivery) => delivery.push(&mut all.deliveries)?,
             }
         }
         Ok(all)
@@ -76,12 +94,20 @@ impl Companions {
         for Prepared { companions, .. } in group {
             all.audit.extend(companions.audit.iter().cloned());
             all.keys.extend(&companions.keys);
+            all.occurrences.extend(&companions.occurrences);
+            all.moved.extend(&companions.moved);
+            all.deliveries.extend(&companions.deliveries);
         }
-        if all.audit.is_empty() && all.keys.is_empty() {
+        if all.is_empty() {
             return Ok(None);
         }
         let audit = if all.audit.is_empty() { "[]".to_owned() } else { audit::rows(connection, &all.audit).await? };
-        Ok(Some(Bound { audit, keys: all.keys.finish() }))
+        let (keys, occurrences, moved) = (all.keys.finish(), all.occurrences.finish(), all.moved.finish());
+        Ok(Some(Bound { audit, keys, occurrences, moved, deliveries: all.deliveries.finish() }))
+    }
+
+    fn is_empty(&self) -> bool {
+        self.audit.is_empty() && [&self.keys, &self.occurrences, &self.moved, &self.deliveries].iter().all(|rows| rows.is_empty())
     }
 }
 
@@ -90,7 +116,7 @@ impl Bound {
         self,
         query: Query<'q, sqlx::Sqlite, SqliteArguments>,
     ) -> Query<'q, sqlx::Sqlite, SqliteArguments> {
-        query.bind(self.audit).bind(self.keys)
+        query.bind(self.audit).bind(self.keys).bind(self.occurrences).bind(self.moved).bind(self.deliveries)
     }
 }
 

@@ -10,7 +10,7 @@ use super::{
     batch::Rows,
     columns::{Columns, page},
     error::database,
-    queries,
+    queries::webhooks as queries,
 };
 
 /// How many refused deliveries of one trigger are kept, the newest.

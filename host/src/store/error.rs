@@ -49,6 +49,14 @@ pub enum StoreError {
         /// Who has it.
         workflow_id: String,
     },
+    /// Another workflow has a webhook with this path.
+    #[error("could not save the workflow: the webhook path {path:?} belongs to workflow {workflow:?}, choose another")]
+    PathTaken {
+        /// The path.
+        path: String,
+        /// The name of the workflow that has it.
+        workflow: String,
+    },
     /// This version of the plugin is installed with other bytes.
     #[error("could not install plugin {name} {version}: this version exists with other content, raise the version")]
     VersionTaken {

@@ -1,5 +1,14 @@
 //! The text of every statement, in one place: a test shows the plan of each.
 
+/// Makes a constant of each statement, and a list of all for the test.
+macro_rules! statements {
+    ($($(#[$doc:meta])* $name:ident = $text:expr;)*) => {
+        $($(#[$doc])* pub(in crate::store) const $name: &str = $text;)*
+        #[cfg(test)]
+        pub(in crate::store) const ALL: &[(&str, &str)] = &[$((stringify!($name), $name)),*];
+    };
+}
+
 /// Columns of [`ExecutionRow`](super::ExecutionRow), in the order in which they are read.
 macro_rules! execution_columns {
     () => {
@@ -82,6 +91,35 @@ macro_rules! list_audit {
     };
 }
 
+/// Writes occurrences; what happens to one that is there already comes behind it.
+macro_rules! insert_occurrences {
+    () => {
+        "INSERT INTO occurrences (trigger_id, key, scheduled_for, until_at, count, status, reason, execution_id, at) \
+         SELECT j.value->>0, j.value->>1, j.value->>2, j.value->>3, j.value->>4, j.value->>5, j.value->>6, \
+         j.value->>7, j.value->>8 FROM json_each(?) AS j WHERE true ON CONFLICT (trigger_id, key) DO UPDATE SET "
+    };
+}
+/// Moves schedules on, unless they were changed or switched off since they were read.
+macro_rules! move_triggers {
+    () => {
+        "UPDATE triggers SET cursor_at = j.value->>2, next_at = j.value->>3 FROM json_each(?) AS j \
+         WHERE triggers.id = j.value->>0 AND triggers.cursor_at IS j.value->>1 AND triggers.next_at IS NOT NULL \
+         AND triggers.deleted_at IS NULL"
+    };
+}
+
+/// Writes deliveries.
+macro_rules! insert_deliveries {
+    () => {
+        "INSERT INTO deliveries (id, trigger_id, delivery_key, verdict, reason, execution_id, resent_from, headers, \
+         query, body, received_at) SELECT j.value->>0, j.value->>1, j.value->>2, j.value->>3, j.value->>4, j.value->>5, \
+         j.value->>6, j.value->>7, j.value->>8, j.value->>9, j.value->>10 FROM json_each(?) AS j"
+    };
+}
+
+pub(super) mod triggers;
+pub(super) mod webhooks;
+
 /// A bulk insertion: where to, and the columns.
 pub(super) struct Insertion {
     table: &'static str,
@@ -122,15 +160,6 @@ impl Insertion {
     }
 }
 
-/// Makes a constant of each statement, and a list of all for the test.
-macro_rules! statements {
-    ($($(#[$doc:meta])* $name:ident = $text:expr;)*) => {
-        $($(#[$doc])* pub(super) const $name: &str = $text;)*
-        #[cfg(test)]
-        const ALL: &[(&str, &str)] = &[$((stringify!($name), $name)),*];
-    };
-}
-
 statements! {
 /// What the appends of a batch change, in bulk. The numbers of an execution's events must go on from what is stored:
 /// else `last_seq` becomes NULL, and the transaction fails.
@@ -151,10 +180,15 @@ WRITE_CHANGES = "UPDATE executions SET status = j.value->>3, current_step_id = j
      FROM json_each(?) AS j \
      WHERE approvals.execution_id = j.value->>0 AND approvals.call = j.value->>1 AND status = 'pending';";
 
-/// What goes with the appends of a batch, in bulk.
+/// What goes with the appends of a batch, in bulk. An occurrence that is there already, and not queued, gets no status: so
+/// the transaction fails.
 WRITE_COMPANIONS = concat!(insert_audit!(), ";\
      INSERT INTO idempotency_keys (principal, key, request_digest, execution_id, at) \
-     SELECT j.value->>0, j.value->>1, j.value->>2, j.value->>3, j.value->>4 FROM json_each(?) AS j;");
+     SELECT j.value->>0, j.value->>1, j.value->>2, j.value->>3, j.value->>4 FROM json_each(?) AS j;",
+    insert_occurrences!(), "execution_id = excluded.execution_id, at = excluded.at, \
+     status = CASE WHEN occurrences.status = 'queued' THEN excluded.status END;",
+    move_triggers!(), ";",
+    insert_deliveries!(), ";");
 
 BEGIN = "BEGIN IMMEDIATE";
 COMMIT = "COMMIT";
@@ -210,7 +244,7 @@ APPROVALS_PENDING_BY_WORKFLOW = concat!(
      AND workflow_id = ?5 ORDER BY requested_at DESC, execution_id DESC, call DESC LIMIT ?4"
 );
 
-AUDIT_HEAD = "SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1";
+AUDIT_HEAD = "SELECT seq, hash FROM audit WHERE seq = (SELECT max(seq) FROM audit)";
 AUDIT_AFTER = concat!("SELECT ", audit_columns!(), " FROM audit WHERE seq > ? ORDER BY seq LIMIT ?");
 AUDIT = list_audit!("");
 AUDIT_BY_ACTOR = list_audit!("AND actor = ?3");
@@ -219,11 +253,6 @@ AUDIT_BY_ACTOR_AND_ACT = list_audit!("AND actor = ?3 AND act = ?4");
 INSERT_AUDIT = insert_audit!();
 IDEMPOTENCY_KEY = "SELECT request_digest, execution_id FROM idempotency_keys WHERE principal = ? AND key = ?";
 FORGET_IDEMPOTENCY_KEYS = "DELETE FROM idempotency_keys WHERE at < ?";
-
-SECRETS = "SELECT id, name, sealed, created_at, created_by FROM secrets WHERE name = ? ORDER BY created_at, id";
-INSERT_SECRET = "INSERT INTO secrets (id, name, sealed, created_at, created_by) SELECT ?1, ?2, ?3, ?4, ?5 \
-     WHERE (SELECT count(*) FROM secrets WHERE name = ?2) < ?6";
-DELETE_SECRET = "DELETE FROM secrets WHERE name = ? AND id = ?";
 
 WORKFLOW_BY_ID = concat!("SELECT ", workflow_columns!(), " FROM workflows WHERE id = ? AND deleted_at IS NULL");
 WORKFLOW_BY_NAME = concat!("SELECT ", workflow_columns!(), " FROM workflows WHERE name_folded = ? AND deleted_at IS NULL");
@@ -271,13 +300,29 @@ mod tests {
 
     use super::{
         super::{connect, directory::Directory},
-        ALL, INSERT_EVENTS, INSERT_EXECUTIONS, INSERT_STEPS,
+        ALL, INSERT_EVENTS, INSERT_EXECUTIONS, INSERT_STEPS, triggers, webhooks,
     };
 
     /// Tables that grow with every execution.
-    const GROWING: [&str; 6] = ["executions", "step_executions", "events", "approvals", "audit", "idempotency_keys"];
+    const GROWING: [&str; 9] = [
+        "executions",
+        "step_executions",
+        "events",
+        "approvals",
+        "audit",
+        "idempotency_keys",
+        "occurrences",
+        "deliveries",
+        "bus_events",
+    ];
     /// Indices that hold only what is under way, and so may be read from their beginning.
-    const OPEN_ONLY: [&str; 3] = ["executions_to_wake", "approvals_pending", "approvals_pending_by_workflow"];
+    const OPEN_ONLY: [&str; 5] = [
+        "executions_to_wake",
+        "approvals_pending",
+        "approvals_pending_by_workflow",
+        "occurrences_queued",
+        "bus_events_to_dispatch",
+    ];
 
     async fn plan(connection: &mut SqliteConnection, statement: &str) -> Vec<String> {
         let text = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
@@ -290,8 +335,8 @@ mod tests {
         let scans = words.next() == Some("SCAN");
         let table = words.next().unwrap_or_default();
         let index = words.next_back().unwrap_or_default();
-        // `x` and `e` are what the statements call executions and events.
-        scans && (GROWING.contains(&table) || ["x", "e"].contains(&table)) && !OPEN_ONLY.contains(&index)
+        // `x`, `e` and `o` are what the statements call executions, events and occurrences.
+        scans && (GROWING.contains(&table) || ["x", "e", "o"].contains(&table)) && !OPEN_ONLY.contains(&index)
     }
 
     #[tokio::test]
@@ -299,13 +344,17 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut connection = connect::writer(&Directory::prepare(folder.path()).unwrap().database()).await.unwrap();
         let bulk = [INSERT_EXECUTIONS, INSERT_EVENTS, INSERT_STEPS].map(|insertion| insertion.text(4));
-        for (name, text) in ALL.iter().copied().chain(bulk.iter().map(|text| ("bulk", &**text))) {
+        for (name, text) in ALL.iter().chain(triggers::ALL).chain(webhooks::ALL).copied().chain(bulk.iter().map(|text| ("bulk", &**text))) {
             let with_plan =
                 |s: &&str| !["", "BEGIN IMMEDIATE", "COMMIT", "ROLLBACK"].contains(s) && !s.starts_with("PRAGMA");
             for statement in text.split(';').map(str::trim).filter(with_plan) {
                 let plan = plan(&mut connection, statement).await;
                 assert!(!plan.iter().any(|detail| reads_all(detail)), "{name}: {plan:#?}");
-                let listing = name.starts_with("EXECUTIONS") || name.starts_with("APPROVALS") || name == "STEPS";
+                let listing = name.starts_with("EXECUTIONS")
+                    || name.starts_with("APPROVALS")
+                    || name.starts_with("OCCURRENCES")
+                    || name.starts_with("DELIVERIES")
+                    || name == "STEPS";
                 assert!(!listing || !plan.iter().any(|detail| detail.contains("TEMP B-TREE")), "{name}: {plan:#?}");
             }
         }

@@ -10,7 +10,8 @@ use super::{
     audit::{self, AuditEntry},
     columns::Columns,
     error::database,
-    now, queries,
+    now,
+    queries::webhooks as queries,
 };
 
 /// The most values that one name has at a time.

@@ -12,6 +12,7 @@ use super::{
     digest,
     error::database,
     now, queries,
+    triggers::{self, NewTrigger},
 };
 
 /// A workflow as it is now, without its definition.
@@ -61,6 +62,8 @@ pub struct NewWorkflow {
     pub active: bool,
     /// The definition, which was found valid.
     pub definition: Json,
+    /// What starts it.
+    pub triggers: Vec<NewTrigger>,
 }
 
 /// What saving did.
@@ -96,25 +99,26 @@ pub struct WorkflowFilter {
 }
 
 impl Store {
-    /// Saves a new workflow as version 1.
+    /// Saves a new workflow as version 1, with its triggers.
     ///
     /// # Errors
-    /// [`StoreError::NameTaken`]; the database cannot be written.
+    /// [`StoreError::NameTaken`], [`StoreError::PathTaken`]; the database cannot be written.
     pub async fn create_workflow(&self, new: NewWorkflow) -> Result<Saved, StoreError> {
         self.write(move |connection| Box::pin(create(connection, new))).await
     }
 
     /// Replaces name, description, active and definition of a workflow; makes a new version where the definition's text
-    /// differs from the newest one's.
+    /// differs from the newest one's, and replaces the triggers by that version's. One with the same key and type stays the
+    /// same trigger.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`], [`StoreError::NameTaken`]; the database cannot be written.
+    /// [`StoreError::NotFound`], [`StoreError::NameTaken`], [`StoreError::PathTaken`]; the database cannot be written.
     pub async fn update_workflow(&self, id: &str, new: NewWorkflow) -> Result<Saved, StoreError> {
         let id = id.to_owned();
         self.write(move |connection| Box::pin(update(connection, id, new))).await
     }
 
-    /// Deletes a workflow and frees its name. Its versions stay for the executions that ran them.
+    /// Deletes a workflow with its triggers, and frees its name. Its versions stay for the executions that ran them.
     ///
     /// # Errors
     /// [`StoreError::NotFound`]; the database cannot be written.
@@ -123,8 +127,11 @@ impl Store {
         self.write(move |connection| {
             Box::pin(async move {
                 let query = sqlx::query(queries::DELETE_WORKFLOW).bind(now().0).bind(&id);
-                let done = query.execute(connection).await.map_err(|e| database("delete a workflow", e))?;
-                if done.rows_affected() == 0 { Err(not_found(id)) } else { Ok(()) }
+                let done = query.execute(&mut *connection).await.map_err(|e| database("delete a workflow", e))?;
+                if done.rows_affected() == 0 {
+                    return Err(not_found(id));
+                }
+                triggers::withdraw(connection, &id).await
             })
         })
         .await
@@ -216,7 +223,8 @@ async fn create(connection: &mut SqliteConnection, new: NewWorkflow) -> Result<S
         .bind(at.0)
         .bind(at.0);
     query.execute(&mut *connection).await.map_err(|e| database("save a workflow", e))?;
-    let version = insert_version(connection, &workflow, new.definition).await?;
+    let version = insert_version(&mut *connection, &workflow, new.definition).await?;
+    triggers::publish(connection, &workflow, false, new.triggers).await?;
     Ok(Saved { workflow, version, new_version: true })
 }
 
@@ -226,6 +234,7 @@ async fn update(connection: &mut SqliteConnection, id: String, new: NewWorkflow)
     check_name(connection, &new.name, Some(&id)).await?;
     let newest = version_up_to(&mut *connection, &id, old.version).await?;
     let same = newest.filter(|newest| newest.digest == digest(new.definition.text().as_bytes()));
+    let old_active = old.active;
     let workflow = WorkflowRow {
         name: new.name.into(),
         description: new.description,
@@ -245,9 +254,12 @@ async fn update(connection: &mut SqliteConnection, id: String, new: NewWorkflow)
         .bind(&id);
     query.execute(&mut *connection).await.map_err(|e| database("save a workflow", e))?;
     let new_version = same.is_none();
+    if new_version || old_active != workflow.active {
+        triggers::publish(connection, &workflow, old_active, new.triggers).await?;
+    }
     let version = match same {
         Some(same) => WorkflowVersion { name: Arc::clone(&workflow.name), ..same },
-        None => insert_version(connection, &workflow, new.definition).await?,
+        None => insert_version(&mut *connection, &workflow, new.definition).await?,
     };
     Ok(Saved { workflow, version, new_version })
 }

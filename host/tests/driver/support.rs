@@ -83,6 +83,7 @@ impl Bench {
             description: None,
             active: true,
             definition: Json::from_value(definition),
+            triggers: Vec::new(),
         };
         Arc::new(self.store.create_workflow(new).await.unwrap().version)
     }

@@ -76,7 +76,13 @@ async fn workflows_are_saved_between_appends() {
         let store = store.clone();
         tasks.spawn(async move {
             let definition = weir_engine::json::Json::parse("{}").unwrap();
-            let new = NewWorkflow { name: format!("w{}", n / 2), description: None, active: true, definition };
+            let new = NewWorkflow {
+                name: format!("w{}", n / 2),
+                description: None,
+                active: true,
+                definition,
+                triggers: Vec::new(),
+            };
             let saved = store.create_workflow(new).await;
             store.append(chain(&id(), "w")).await.unwrap();
             saved.is_ok()

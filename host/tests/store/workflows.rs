@@ -8,7 +8,8 @@ use super::made::open;
 
 fn new(name: &str, step: u32) -> NewWorkflow {
     let definition = Json::from_value(json!({"name": name, "step": step}));
-    NewWorkflow { name: name.to_owned(), description: Some(format!("Does {name}")), active: true, definition }
+    let description = Some(format!("Does {name}"));
+    NewWorkflow { name: name.to_owned(), description, active: true, definition, triggers: Vec::new() }
 }
 
 #[tokio::test]

@@ -105,19 +105,21 @@ impl Diagnostic {
 
 /// Collects problems, up to [`DIAGNOSTICS_MAX`].
 #[derive(Debug, Default)]
-pub(crate) struct Diagnostics {
+pub struct Diagnostics {
     list: Vec<Diagnostic>,
     errors: usize,
     omitted: usize,
 }
 
 impl Diagnostics {
-    pub(crate) fn error(&mut self, at: &Place, code: DiagnosticCode, message: impl Into<String>) {
+    /// Reports what a definition cannot run with.
+    pub fn error(&mut self, at: &Place, code: DiagnosticCode, message: impl Into<String>) {
         self.errors += 1;
         self.push(Severity::Error, at, code, message.into());
     }
 
-    pub(crate) fn warning(&mut self, at: &Place, code: DiagnosticCode, message: impl Into<String>) {
+    /// Reports what should be looked at.
+    pub fn warning(&mut self, at: &Place, code: DiagnosticCode, message: impl Into<String>) {
         self.push(Severity::Warning, at, code, message.into());
     }
 
@@ -130,12 +132,15 @@ impl Diagnostics {
         self.list.push(Diagnostic { severity, field, message, step_id, code });
     }
 
-    pub(crate) fn has_errors(&self) -> bool {
+    /// Whether an error was reported.
+    #[must_use]
+    pub fn has_errors(&self) -> bool {
         self.errors > 0
     }
 
     /// Errors first, each kind in the order of discovery.
-    pub(crate) fn finish(mut self) -> Vec<Diagnostic> {
+    #[must_use]
+    pub fn finish(mut self) -> Vec<Diagnostic> {
         self.list.sort_by_key(|diagnostic| diagnostic.severity);
         if self.omitted > 0 {
             let severity = if self.errors > 0 { Severity::Error } else { Severity::Warning };
@@ -149,20 +154,24 @@ impl Diagnostics {
 
 /// A place in a definition.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Place {
-    pub(crate) pointer: String,
-    pub(crate) step_id: Option<String>,
+pub struct Place {
+    /// JSON pointer into the definition.
+    pub pointer: String,
+    /// The step that the place is in.
+    pub step_id: Option<String>,
 }
 
 impl Place {
     /// The place one step down: a member or an item.
-    pub(crate) fn at(&self, token: impl std::fmt::Display) -> Self {
+    #[must_use]
+    pub fn at(&self, token: impl std::fmt::Display) -> Self {
         let token = token.to_string().replace('~', "~0").replace('/', "~1");
         Self { pointer: format!("{}/{token}", self.pointer), step_id: self.step_id.clone() }
     }
 
     /// The place that `pointer` leads to from here.
-    pub(crate) fn below(&self, pointer: &str) -> Self {
+    #[must_use]
+    pub fn below(&self, pointer: &str) -> Self {
         Self { pointer: format!("{}{pointer}", self.pointer), step_id: self.step_id.clone() }
     }
 }

@@ -7,34 +7,41 @@ use serde_json::{Map, Value};
 use super::diagnostic::{DiagnosticCode, Diagnostics, Place};
 
 /// An object that is being read. `null` counts as absent, except in [`Fields::raw`].
-pub(crate) struct Fields<'v> {
-    pub(crate) place: Place,
+pub struct Fields<'v> {
+    /// Where it is.
+    pub place: Place,
     members: &'v Map<String, Value>,
     known: BTreeSet<&'static str>,
 }
 
 impl<'v> Fields<'v> {
     /// Starts to read `value`; anything but an object is reported.
-    pub(crate) fn open(value: &'v Value, place: Place, diagnostics: &mut Diagnostics) -> Option<Self> {
+    pub fn open(value: &'v Value, place: Place, diagnostics: &mut Diagnostics) -> Option<Self> {
         if !value.is_object() {
             wrong_type(diagnostics, &place, "an object", value);
         }
-        value.as_object().map(|members| Self { place, members, known: BTreeSet::new() })
+        value.as_object().map(|members| Self::of(members, place))
+    }
+
+    /// Starts to read the members of an object.
+    #[must_use]
+    pub fn of(members: &'v Map<String, Value>, place: Place) -> Self {
+        Self { place, members, known: BTreeSet::new() }
     }
 
     /// The member as it stands.
-    pub(crate) fn raw(&mut self, name: &'static str) -> Option<&'v Value> {
+    pub fn raw(&mut self, name: &'static str) -> Option<&'v Value> {
         self.known.insert(name);
         self.members.get(name)
     }
 
     /// The member, unless it is null.
-    pub(crate) fn value(&mut self, name: &'static str) -> Option<&'v Value> {
+    pub fn value(&mut self, name: &'static str) -> Option<&'v Value> {
         self.raw(name).filter(|value| !value.is_null())
     }
 
     /// The member under its name or its alias, with the place where it was found.
-    pub(crate) fn either(
+    pub fn either(
         &mut self,
         name: &'static str,
         alias: &'static str,
@@ -52,13 +59,13 @@ impl<'v> Fields<'v> {
     }
 
     /// Reports that a member is missing.
-    pub(crate) fn missing(&self, name: &str, diagnostics: &mut Diagnostics) {
+    pub fn missing(&self, name: &str, diagnostics: &mut Diagnostics) {
         let message = format!("`{name}` is missing");
         diagnostics.error(&self.place.at(name), DiagnosticCode::MissingField, message);
     }
 
     /// A text of at most `characters_max` characters, none of which is a control character other than white space.
-    pub(crate) fn text(
+    pub fn text(
         &mut self,
         name: &'static str,
         characters_max: usize,
@@ -69,13 +76,7 @@ impl<'v> Fields<'v> {
     }
 
     /// A whole number between `min` and `max`.
-    pub(crate) fn whole(
-        &mut self,
-        name: &'static str,
-        min: u64,
-        max: u64,
-        diagnostics: &mut Diagnostics,
-    ) -> Option<u64> {
+    pub fn whole(&mut self, name: &'static str, min: u64, max: u64, diagnostics: &mut Diagnostics) -> Option<u64> {
         let value = self.value(name)?;
         let number = whole(value);
         match number {
@@ -93,19 +94,13 @@ impl<'v> Fields<'v> {
     }
 
     /// [`Fields::whole`] for small numbers.
-    pub(crate) fn small(
-        &mut self,
-        name: &'static str,
-        min: u32,
-        max: u32,
-        diagnostics: &mut Diagnostics,
-    ) -> Option<u32> {
+    pub fn small(&mut self, name: &'static str, min: u32, max: u32, diagnostics: &mut Diagnostics) -> Option<u32> {
         let number = self.whole(name, min.into(), max.into(), diagnostics)?;
         u32::try_from(number).ok()
     }
 
     /// One of a few words.
-    pub(crate) fn word<T: Copy>(
+    pub fn word<T: Copy>(
         &mut self,
         name: &'static str,
         words: &[(&str, T)],
@@ -121,8 +116,23 @@ impl<'v> Fields<'v> {
         found.map(|(_, word)| *word)
     }
 
+    /// True or false.
+    pub fn flag(&mut self, name: &'static str, diagnostics: &mut Diagnostics) -> Option<bool> {
+        let value = self.value(name)?;
+        if !value.is_boolean() {
+            wrong_type(diagnostics, &self.place.at(name), "true or false", value);
+        }
+        value.as_bool()
+    }
+
+    /// The members of an object, to be read in turn.
+    pub fn object(&mut self, name: &'static str, diagnostics: &mut Diagnostics) -> Option<Self> {
+        let value = self.value(name)?;
+        Self::open(value, self.place.at(name), diagnostics)
+    }
+
     /// A list, with its place.
-    pub(crate) fn list(&mut self, name: &'static str, diagnostics: &mut Diagnostics) -> Option<(&'v [Value], Place)> {
+    pub fn list(&mut self, name: &'static str, diagnostics: &mut Diagnostics) -> Option<(&'v [Value], Place)> {
         let value = self.value(name)?;
         let place = self.place.at(name);
         if !value.is_array() {
@@ -132,7 +142,7 @@ impl<'v> Fields<'v> {
     }
 
     /// A list of short texts.
-    pub(crate) fn texts(&mut self, name: &'static str, diagnostics: &mut Diagnostics) -> Vec<String> {
+    pub fn texts(&mut self, name: &'static str, diagnostics: &mut Diagnostics) -> Vec<String> {
         let Some((items, place)) = self.list(name, diagnostics) else { return Vec::new() };
         if items.len() > TEXTS_MAX {
             too_many(diagnostics, &place, "entries", TEXTS_MAX);
@@ -142,7 +152,7 @@ impl<'v> Fields<'v> {
     }
 
     /// Reports members that mean something only elsewhere, unless they are null.
-    pub(crate) fn foreign(&mut self, names: &[&'static str], reason: &str, diagnostics: &mut Diagnostics) {
+    pub fn foreign(&mut self, names: &[&'static str], reason: &str, diagnostics: &mut Diagnostics) {
         for name in names {
             if !self.known.contains(name) && self.value(name).is_some() {
                 let message = format!("`{name}` {reason}: it is ignored");
@@ -152,7 +162,7 @@ impl<'v> Fields<'v> {
     }
 
     /// Reports the members that nobody asked for.
-    pub(crate) fn close(self, diagnostics: &mut Diagnostics) {
+    pub fn close(self, diagnostics: &mut Diagnostics) {
         for name in self.members.keys().filter(|name| !self.known.contains(name.as_str())) {
             let message = format!("field {} is not known: it is kept and ignored", shown(&Value::from(name.as_str())));
             diagnostics.warning(&self.place.at(name), DiagnosticCode::UnknownField, message);
@@ -164,7 +174,7 @@ impl<'v> Fields<'v> {
 const TEXTS_MAX: usize = 64;
 
 /// A text of at most `characters_max` characters without control characters other than white space.
-pub(crate) fn text<'v>(
+pub fn text<'v>(
     value: &'v Value,
     place: &Place,
     characters_max: usize,
@@ -187,7 +197,8 @@ pub(crate) fn text<'v>(
 }
 
 /// A number without fraction, however it is written.
-pub(crate) fn whole(value: &Value) -> Option<u64> {
+#[must_use]
+pub fn whole(value: &Value) -> Option<u64> {
     value.as_u64().or_else(|| {
         let float = value.as_f64().filter(|float| float.fract() == 0.0 && (0.0..=9e15).contains(float))?;
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole, and within 0 and 9e15")]
@@ -196,7 +207,7 @@ pub(crate) fn whole(value: &Value) -> Option<u64> {
 }
 
 /// Reports a value of the wrong type.
-pub(crate) fn wrong_type(diagnostics: &mut Diagnostics, place: &Place, wanted: &str, found: &Value) {
+pub fn wrong_type(diagnostics: &mut Diagnostics, place: &Place, wanted: &str, found: &Value) {
     let found = match found {
         Value::Null => "null",
         Value::Bool(_) => "true or false",
@@ -209,12 +220,13 @@ pub(crate) fn wrong_type(diagnostics: &mut Diagnostics, place: &Place, wanted: &
 }
 
 /// Reports that there is more of something than allowed.
-pub(crate) fn too_many(diagnostics: &mut Diagnostics, place: &Place, what: &str, max: usize) {
+pub fn too_many(diagnostics: &mut Diagnostics, place: &Place, what: &str, max: usize) {
     diagnostics.error(place, DiagnosticCode::TooMany, format!("more than {max} {what}"));
 }
 
 /// A value for a message: cut where it is long.
-pub(crate) fn shown(value: &Value) -> String {
+#[must_use]
+pub fn shown(value: &Value) -> String {
     match value {
         Value::String(text) => format!("{:?}", text.chars().take(80).collect::<String>()),
         Value::Array(_) => "a list".to_owned(),

@@ -17,7 +17,7 @@ use crate::graph::{DEPTH_MAX, FAN_OUT_MAX, ITERATIONS_DEFAULT, ITERATIONS_MAX, O
 /// The most options of a human step.
 const OPTIONS_MAX: usize = 32;
 /// The most characters of an id.
-const ID_CHARACTERS_MAX: usize = 64;
+pub(super) const ID_CHARACTERS_MAX: usize = 64;
 /// The most characters of a step's name, and of the name of a tool or an agent.
 const NAME_CHARACTERS_MAX: usize = 256;
 /// Names in the scope that no step and no item may have.
@@ -36,6 +36,14 @@ pub(super) fn root(fields: &mut Fields<'_>, diagnostics: &mut Diagnostics) -> Ve
     let steps = reader.block(list, &place, 0);
     reader.finish();
     steps
+}
+
+/// Whether a name is written as ids are.
+pub(super) fn is_id(name: &str) -> bool {
+    let mut characters = name.chars();
+    let starts = characters.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_');
+    let goes_on = characters.all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
+    starts && goes_on && name.len() <= ID_CHARACTERS_MAX
 }
 
 struct Reader<'d> {
@@ -130,10 +138,7 @@ impl Reader<'_> {
 
     /// Whether a step or an item can be called this; reports why not.
     fn is_usable(&mut self, name: &str, place: &Place) -> bool {
-        let mut characters = name.chars();
-        let starts = characters.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_');
-        let goes_on = characters.all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
-        if !starts || !goes_on || name.len() > ID_CHARACTERS_MAX {
+        if !is_id(name) {
             let name = shown(&Value::from(name));
             let message = format!(
                 "{name} cannot be used: it must start with a letter or `_`, go on with letters, digits, `_` and `-`, \

@@ -76,7 +76,7 @@ pub(crate) async fn list(
     let limit = paging.limit()?;
     let before = paging.cursor(read_cursor)?;
     let workflow_id = match query.workflow {
-        Some(workflow) => Some(app.current.get(&app.store, &workflow).await?.row.id.to_string()),
+        Some(workflow) => Some(app.workflow(&workflow).await?.row.id.to_string()),
         None => None,
     };
     let before = before.as_ref().map(|(execution, call)| (execution.as_str(), *call));

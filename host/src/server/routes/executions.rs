@@ -18,7 +18,6 @@ use crate::{
     server::{
         App,
         body::Fields,
-        current::CurrentWorkflow,
         error::{ApiError, Code, Problem},
         gate::Who,
         guardrails::{self, Guardrails},
@@ -27,7 +26,7 @@ use crate::{
         schemas,
         view::{ExecutionSummary, ExecutionView, Page, StepView},
     },
-    store::{ExecutionFilter, ExecutionRow, StepCursor},
+    store::{ExecutionFilter, ExecutionRow, StepCursor, WorkflowVersion},
 };
 
 /// The longest that an answer waits for the end of an execution, in seconds.
@@ -86,7 +85,7 @@ pub(crate) async fn execute(
     Fields(body): Fields<ExecuteBody>,
 ) -> Result<Response, ApiError> {
     let wait = wait(query.wait)?;
-    let workflow = app.current.get(&app.store, &workflow).await?;
+    let workflow = app.workflow(&workflow).await?;
     if !workflow.row.active {
         let detail = format!("workflow {:?} is inactive; set active to true to run it", workflow.row.name);
         return Err(ApiError::new(Code::WorkflowInactive, detail));
@@ -95,7 +94,7 @@ pub(crate) async fn execute(
     let limits = guardrails::limits(body.guardrails.as_ref())?;
     let trigger = Document::from_value(serde_json::json!({ "type": "manual", "started_by": who.actor() }));
     let compiled = app.driver.compiled(&workflow.version).await?;
-    check_input(&app, &workflow, &compiled, &input)?;
+    check_input(&app, &workflow.version, &compiled, &input)?;
     let version = Arc::clone(&workflow.version);
     let start = StartExecution { workflow: version, input, limits, trigger, companions: Companions::default(), wait };
     let answer = app.driver.start(start).await?;
@@ -118,11 +117,8 @@ fn wait(seconds: Option<f64>) -> Result<Option<Duration>, ApiError> {
     }
 }
 
-fn check_input(app: &App, workflow: &CurrentWorkflow, compiled: &Compiled, input: &Document) -> Result<(), ApiError> {
-    let Some(schema) = &compiled.graph.input_schema else { return Ok(()) };
-    let version = &workflow.version;
-    let key = (Arc::clone(&version.workflow_id), version.version);
-    let problems = app.schemas.problems(key, schema, input.value());
+fn check_input(app: &App, version: &WorkflowVersion, compiled: &Compiled, input: &Document) -> Result<(), ApiError> {
+    let problems = app.driver.input_problems(version, compiled, input.value());
     if problems.is_empty() {
         return Ok(());
     }
@@ -166,7 +162,7 @@ pub(crate) async fn list(
         // The id of a deleted workflow still finds its executions.
         Some(workflow) => match uuid(workflow) {
             Some(id) => Some(id),
-            None => Some(app.current.get(&app.store, workflow).await?.row.id.to_string()),
+            None => Some(app.workflow(workflow).await?.row.id.to_string()),
         },
         None => None,
     };
@@ -182,7 +178,7 @@ pub(crate) async fn list_of_workflow(
     Names(workflow): Names<String>,
     Query(query): Query<PageQuery>,
 ) -> Result<Json<Page<ExecutionSummary>>, ApiError> {
-    let workflow = app.current.get(&app.store, &workflow).await?;
+    let workflow = app.workflow(&workflow).await?;
     let query = ListQuery { limit: query.limit, cursor: query.cursor, ..ListQuery::default() };
     page(&app, query, Some(workflow.row.id.to_string())).await
 }

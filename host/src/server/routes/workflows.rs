@@ -105,7 +105,7 @@ pub(crate) async fn list(
     request_body(description = "the definition", content((Object = "application/json"), (Object = "application/yaml"))),
     responses(
         (status = 201, description = "it is saved as version 1", body = SavedView),
-        (status = 409, description = "the name is taken", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "the name, or the path of a webhook, is taken", body = Problem, content_type = "application/problem+json"),
     ))]
 pub(crate) async fn create(
     State(app): State<App>,
@@ -113,7 +113,7 @@ pub(crate) async fn create(
 ) -> Result<Response, ApiError> {
     let (new, warnings) = validated(&app, definition).await?;
     let saved = app.store.create_workflow(new).await;
-    app.current.forget();
+    app.triggers.changed();
     Ok((StatusCode::CREATED, Json(saved_view(saved?, warnings))).into_response())
 }
 
@@ -125,7 +125,7 @@ pub(crate) async fn validate(
     State(app): State<App>,
     DefinitionBody(definition): DefinitionBody,
 ) -> Result<Json<Validation>, ApiError> {
-    let checked = app.driver.check(&definition).await?;
+    let checked = app.triggers.check(&definition).await?;
     let (errors, warnings) = problems(checked.diagnostics);
     Ok(Json(Validation { valid: checked.valid, errors, warnings }))
 }
@@ -137,7 +137,7 @@ pub(crate) async fn show(
     State(app): State<App>,
     Names(workflow): Names<String>,
 ) -> Result<Json<WorkflowView>, ApiError> {
-    let workflow = app.current.get(&app.store, &workflow).await?;
+    let workflow = app.workflow(&workflow).await?;
     Ok(Json(WorkflowView::new(workflow.row.clone(), workflow.version.as_ref().clone())))
 }
 
@@ -147,7 +147,7 @@ pub(crate) async fn show(
     request_body(description = "the definition", content((Object = "application/json"), (Object = "application/yaml"))),
     responses(
         (status = 200, description = "it is saved", body = SavedView),
-        (status = 409, description = "the name is taken, or the version is not the expected one", body = Problem,
+        (status = 409, description = "the name, or the path of a webhook, is taken, or the version is not the expected one", body = Problem,
             content_type = "application/problem+json"),
     ))]
 pub(crate) async fn update(
@@ -156,7 +156,7 @@ pub(crate) async fn update(
     Query(query): Query<UpdateQuery>,
     DefinitionBody(definition): DefinitionBody,
 ) -> Result<Json<SavedView>, ApiError> {
-    let current = app.current.get(&app.store, &workflow).await?;
+    let current = app.workflow(&workflow).await?;
     if let Some(expected) = query.expected_version
         && expected != current.row.version
     {
@@ -165,7 +165,7 @@ pub(crate) async fn update(
     }
     let (new, warnings) = validated(&app, definition).await?;
     let saved = app.store.update_workflow(&current.row.id, new).await;
-    app.current.forget();
+    app.triggers.changed();
     Ok(Json(saved_view(saved?, warnings)))
 }
 
@@ -173,9 +173,9 @@ pub(crate) async fn update(
 #[utoipa::path(delete, path = "/api/workflows/{workflow}", tag = "workflows", params(("workflow" = String, Path, description = "its id or name")),
     responses((status = 204, description = "it is deleted")))]
 pub(crate) async fn delete(State(app): State<App>, Names(workflow): Names<String>) -> Result<StatusCode, ApiError> {
-    let current = app.current.get(&app.store, &workflow).await?;
+    let current = app.workflow(&workflow).await?;
     let deleted = app.store.delete_workflow(&current.row.id).await;
-    app.current.forget();
+    app.triggers.changed();
     deleted?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -192,7 +192,7 @@ pub(crate) async fn versions(
     let paging = query.paging();
     let limit = paging.limit()?;
     let before = paging.cursor(|cursor| cursor.parse().ok())?;
-    let current = app.current.get(&app.store, &workflow).await?;
+    let current = app.workflow(&workflow).await?;
     let rows = app.store.workflow_versions(&current.row.id, before, limit + 1).await?;
     Ok(Json(Page::new(rows, limit, |row| row.version.to_string(), WorkflowVersionView::from)))
 }
@@ -207,7 +207,7 @@ pub(crate) async fn version(
 ) -> Result<Json<WorkflowVersionView>, ApiError> {
     let id = match uuid(&workflow) {
         Some(id) => id,
-        None => app.current.get(&app.store, &workflow).await?.row.id.to_string(),
+        None => app.workflow(&workflow).await?.row.id.to_string(),
     };
     let found = app.store.workflow_version(&id, Some(version)).await?;
     let missing = || ApiError::new(Code::WorkflowNotFound, format!("the workflow has no version {version}"));
@@ -216,14 +216,15 @@ pub(crate) async fn version(
 
 /// A definition that may be saved, and what should be looked at; or all that stands against it.
 async fn validated(app: &App, definition: Value) -> Result<(NewWorkflow, Vec<FieldProblem>), ApiError> {
-    let checked = app.driver.check(&definition).await?;
+    let checked = app.triggers.check(&definition).await?;
     let (errors, warnings) = problems(checked.diagnostics);
     if !checked.valid {
         let detail = format!("the workflow was not saved: it has {} {}", errors.len(), plural("error", errors.len()));
         return Err(ApiError::new(Code::InvalidWorkflow, detail).with_errors(errors).with_warnings(warnings));
     }
     let Definition { name, description, active, .. } = checked.definition;
-    Ok((NewWorkflow { name, description, active, definition: Document::from_value(definition) }, warnings))
+    let (triggers, definition) = (checked.triggers, Document::from_value(definition));
+    Ok((NewWorkflow { name, description, active, definition, triggers }, warnings))
 }
 
 /// Errors, and warnings.

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use uuid::Uuid;
 use weir_engine::{id::Timestamp, json::Json};
 
@@ -218,6 +218,7 @@ impl Webhooks {
             scheduled_for: None,
             input,
             trigger,
+            moved: None,
             wait: work.wait,
             companions: companions(delivery.clone(), work.audit),
         };
@@ -299,12 +300,13 @@ async fn read(
     let read = move || {
         let text = content::text(&body)?;
         let input = content::read(content_type.as_deref(), text)?;
-        let mut more = Map::new();
-        more.insert("path".to_owned(), json!(endpoint.trigger.path));
-        more.insert("method".to_owned(), json!(method));
-        more.insert("headers".to_owned(), serde_json::from_str(&headers).unwrap_or_default());
-        more.insert("query".to_owned(), content::pairs(query.as_deref().unwrap_or_default().as_bytes())?);
-        more.insert("delivery_id".to_owned(), json!(delivery_key));
+        let more = json!({
+            "path": endpoint.trigger.path,
+            "method": method,
+            "headers": serde_json::from_str::<Value>(&headers).unwrap_or_default(),
+            "query": content::pairs(query.as_deref().unwrap_or_default().as_bytes())?,
+            "delivery_id": delivery_key,
+        });
         Ok(Read { body: text.into(), input, trigger: about(&endpoint.trigger, more) })
     };
     if is_large { blocking(read).await } else { read() }

@@ -5,8 +5,8 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use super::error::{ApiError, Code};
-use crate::store::{Store, WorkflowRow, WorkflowVersion};
+use super::Driver;
+use crate::store::{Store, StoreError, WorkflowRow, WorkflowVersion};
 
 /// The most workflows that are kept; beyond it all are forgotten and read again.
 const KEPT_MAX: usize = 10_000;
@@ -15,11 +15,11 @@ const NAME_BYTES_MAX: usize = 512;
 
 /// A live workflow and its newest version.
 #[derive(Debug)]
-pub(super) struct CurrentWorkflow {
+pub struct CurrentWorkflow {
     /// The workflow.
-    pub(super) row: WorkflowRow,
+    pub row: WorkflowRow,
     /// Its newest version.
-    pub(super) version: Arc<WorkflowVersion>,
+    pub version: Arc<WorkflowVersion>,
 }
 
 /// Live workflows by id and by name, as they were asked for.
@@ -37,17 +37,17 @@ struct Known {
 
 impl Current {
     /// The live workflow with this id or name.
-    pub(super) async fn get(&self, store: &Store, id_or_name: &str) -> Result<Arc<CurrentWorkflow>, ApiError> {
+    async fn get(&self, store: &Store, id_or_name: &str) -> Result<Option<Arc<CurrentWorkflow>>, StoreError> {
         let generation = {
             let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
             if let Some(workflow) = known.workflows.get(id_or_name) {
-                return Ok(Arc::clone(workflow));
+                return Ok(Some(Arc::clone(workflow)));
             }
             known.generation
         };
-        let workflow = Arc::new(read(store, id_or_name).await?);
+        let Some(workflow) = read(store, id_or_name).await?.map(Arc::new) else { return Ok(None) };
         self.keep(generation, id_or_name, &workflow);
-        Ok(workflow)
+        Ok(Some(workflow))
     }
 
     fn keep(&self, generation: u64, id_or_name: &str, workflow: &Arc<CurrentWorkflow>) {
@@ -61,29 +61,33 @@ impl Current {
         known.workflows.insert(id_or_name.to_owned(), Arc::clone(workflow));
     }
 
-    /// Forgets everything; to be called after each change of a workflow.
-    pub(super) fn forget(&self) {
+    fn forget(&self) {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         known.generation += 1;
         known.workflows.clear();
     }
 }
 
-async fn read(store: &Store, id_or_name: &str) -> Result<CurrentWorkflow, ApiError> {
-    let missing = || {
-        ApiError::new(
-            Code::WorkflowNotFound,
-            format!("there is no workflow {:?}; GET /api/workflows lists them", clip(id_or_name)),
-        )
-    };
+async fn read(store: &Store, id_or_name: &str) -> Result<Option<CurrentWorkflow>, StoreError> {
     if id_or_name.is_empty() || id_or_name.len() > NAME_BYTES_MAX {
-        return Err(missing());
+        return Ok(None);
     }
-    let row = store.workflow(id_or_name).await?.ok_or_else(missing)?;
-    let version = store.workflow_version(&row.id, None).await?.ok_or_else(missing)?;
-    Ok(CurrentWorkflow { row, version: Arc::new(version) })
+    let Some(row) = store.workflow(id_or_name).await? else { return Ok(None) };
+    let version = store.workflow_version(&row.id, None).await?;
+    Ok(version.map(|version| CurrentWorkflow { row, version: Arc::new(version) }))
 }
 
-fn clip(name: &str) -> String {
-    name.chars().take(128).collect()
+impl Driver {
+    /// The live workflow with this id or name, and its newest version.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn current(&self, id_or_name: &str) -> Result<Option<Arc<CurrentWorkflow>>, StoreError> {
+        self.inner.current.get(&self.inner.store, id_or_name).await
+    }
+
+    /// Forgets which versions are the newest; to be called after each change of a workflow.
+    pub fn workflows_changed(&self) {
+        self.inner.current.forget();
+    }
 }
