@@ -9,7 +9,7 @@ use crate::{
     driver::{Driver, DriverConfig},
     runtime::{Runtime, RuntimeConfig, RuntimeError},
     server::{
-        self, App, Services,
+        self, App, AppParts,
         auth::{AdminToken, Guard, TokenError},
         shutdown::{self, Trigger},
     },
@@ -87,8 +87,15 @@ impl Host {
         let (trigger, stop) = shutdown::pair();
         let triggers = Triggers::new(store.clone(), driver.clone());
         let webhooks = Webhooks::new(store.clone(), triggers.clone(), vault);
-        let parts = Services { store: store.clone(), driver: driver.clone(), triggers: triggers.clone(), webhooks, runtime };
-        let app = App::new(parts, Guard::new(&token.token), stop);
+        let app = App::new(AppParts {
+            store: store.clone(),
+            driver: driver.clone(),
+            triggers: triggers.clone(),
+            webhooks,
+            runtime,
+            guard: Guard::new(&token.token),
+            shutdown: stop,
+        });
         tokio::spawn(webhook::sweep(store.clone()));
         let serving = tokio::spawn(server::serve(listener, app.clone()));
         let recovering = tokio::spawn(recover(driver.clone(), triggers.clone(), app));

@@ -55,13 +55,15 @@ pub mod view;
 pub const STREAMS_MAX: usize = 256;
 /// The most plugins that are uploaded at a time; each holds up to 64 MiB.
 const UPLOADS_MAX: usize = 2;
+/// How much memory bodies may take together that are larger than what every request may send, in MiB.
+const LARGE_BODIES_MIB_MAX: usize = 100;
 
 /// What every handler works with. Clones share it.
 #[derive(Clone)]
 pub struct App(Arc<Parts>);
 
-/// The parts of the host that the API is about.
-pub struct Services {
+/// The parts of the host that the API shows.
+pub struct Parts {
     /// Logs, workflows, plugins.
     pub store: Store,
     /// Runs executions.
@@ -72,12 +74,6 @@ pub struct Services {
     pub webhooks: Webhooks,
     /// Runs plugins.
     pub runtime: Arc<Runtime>,
-}
-
-/// What every handler works with, beside the services: they are reached as if they were here.
-pub struct Parts {
-    /// What the API is about.
-    services: Services,
     /// Knows the token.
     pub guard: Guard,
     /// Tells when the host stops.
@@ -88,14 +84,26 @@ pub struct Parts {
     streams: Arc<Semaphore>,
     /// Places for uploads.
     uploads: Semaphore,
+    /// Room for the bodies of webhooks that take more than others, in MiB.
+    large_bodies: Arc<Semaphore>,
 }
 
-impl Deref for Parts {
-    type Target = Services;
-
-    fn deref(&self) -> &Services {
-        &self.services
-    }
+/// What an [`App`] is made of.
+pub struct AppParts {
+    /// Logs, workflows, plugins.
+    pub store: Store,
+    /// Runs executions.
+    pub driver: Driver,
+    /// Starts executions by themselves.
+    pub triggers: Triggers,
+    /// Takes what comes in at webhooks.
+    pub webhooks: Webhooks,
+    /// Runs plugins.
+    pub runtime: Arc<Runtime>,
+    /// Knows the token.
+    pub guard: Guard,
+    /// Tells when the host stops.
+    pub shutdown: Shutdown,
 }
 
 impl Deref for App {
@@ -109,14 +117,20 @@ impl Deref for App {
 impl App {
     /// The API over these parts; not ready until [`App::set_ready`].
     #[must_use]
-    pub fn new(services: Services, guard: Guard, shutdown: Shutdown) -> Self {
+    pub fn new(parts: AppParts) -> Self {
+        let AppParts { store, driver, triggers, webhooks, runtime, guard, shutdown } = parts;
         Self(Arc::new(Parts {
-            services,
+            store,
+            driver,
+            triggers,
+            webhooks,
+            runtime,
             guard,
             shutdown,
             ready: AtomicBool::new(false),
             streams: Arc::new(Semaphore::new(STREAMS_MAX)),
             uploads: Semaphore::new(UPLOADS_MAX),
+            large_bodies: Arc::new(Semaphore::new(LARGE_BODIES_MIB_MAX)),
         }))
     }
 

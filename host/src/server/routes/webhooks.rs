@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    body::Body,
+    body::{Body, HttpBody as _},
     extract::{Request, State},
     http::{HeaderMap, Response, StatusCode, header},
     response::IntoResponse as _,
 };
 use bytes::Bytes;
 use serde::Serialize;
+use tokio::sync::OwnedSemaphorePermit;
 use utoipa::ToSchema;
 use weir_engine::execution::Status;
 
@@ -22,7 +23,7 @@ use crate::{
         view::ExecutionView,
     },
     trigger::{
-        config::{BODY_BYTES_MAX, is_path},
+        config::{BODY_BYTES_DEFAULT, BODY_BYTES_MAX, is_path},
         webhook::{self, ContentError, Endpoint, Headers, ReceiveError, Received},
     },
 };
@@ -63,8 +64,8 @@ pub(crate) async fn receive(State(app): State<App>, request: Request) -> Result<
     let (parts, body) = request.into_parts();
     let headers: Headers = parts.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
     let query = parts.uri.query().map(str::to_owned);
-    let body = match read(&endpoint, &parts.headers, body).await {
-        Ok(body) => body,
+    let (body, _room) = match read(&app, &endpoint, &parts.headers, body).await {
+        Ok(read) => read,
         Err(error) => {
             app.webhooks.refused(&endpoint, &headers, query.as_deref(), error.detail()).await;
             return Err(error);
@@ -82,9 +83,24 @@ fn unknown() -> ApiError {
     ApiError::new(Code::WebhookNotFound, "no trigger takes webhooks at this path; check how it is written")
 }
 
-async fn read(endpoint: &Endpoint, headers: &HeaderMap, body: Body) -> Result<Bytes, ApiError> {
+/// Reads a body, and keeps the room that a large one takes: so that a few senders cannot take all memory.
+async fn read(
+    app: &App,
+    endpoint: &Endpoint,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<(Bytes, Option<OwnedSemaphorePermit>), ApiError> {
     let bytes_max = endpoint.config.body_bytes_max.min(BODY_BYTES_MAX);
-    body::raw(headers, body, usize::try_from(bytes_max).unwrap_or(usize::MAX)).await
+    let expected = body.size_hint().upper().unwrap_or(bytes_max).min(bytes_max);
+    let room = if expected > BODY_BYTES_DEFAULT { Some(room(app, expected)?) } else { None };
+    let bytes = body::raw(headers, body, usize::try_from(bytes_max).unwrap_or(usize::MAX)).await?;
+    Ok((bytes, room))
+}
+
+fn room(app: &App, bytes: u64) -> Result<OwnedSemaphorePermit, ApiError> {
+    let mib = u32::try_from(bytes.div_ceil(1 << 20)).unwrap_or(u32::MAX);
+    let busy = |_| ApiError::new(Code::Unavailable, "too many large bodies come in at the moment; try again");
+    Arc::clone(&app.large_bodies).try_acquire_many_owned(mib).map_err(busy)
 }
 
 /// How a request that was taken is answered.
