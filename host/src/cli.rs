@@ -13,6 +13,7 @@ use crate::{
 };
 
 mod approvals;
+mod cron;
 mod demo;
 mod executions;
 mod file;
@@ -22,6 +23,7 @@ mod progress;
 mod reference;
 mod run;
 mod serve;
+mod triggers;
 mod workflows;
 
 const EXAMPLES: &str = "\
@@ -31,10 +33,13 @@ Examples:
   weir workflow apply triage.json                 save a workflow
   weir workflow execute triage --input @in.json   run it, and watch
   weir executions list --status awaiting_human    what waits for people
+  weir triggers list --type cron                  what is due when
   weir approve EXECUTION --option approve         answer
   weir run flow.json --input '{\"n\": 1}' --plugin text.wasm
                                                   run one workflow without a host
   weir reference '$.input.a' --scope @scope.json  what a reference resolves to
+  weir cron next '0 9 * * MON-FRI' --timezone Europe/Berlin
+                                                  when a schedule runs
 
 A client finds the host at --url (WEIR_URL), and its token in --token (WEIR_TOKEN) or in DATA/admin-token.";
 
@@ -86,11 +91,17 @@ enum Command {
     Approvals(approvals::Approvals),
     /// Answer a question.
     Approve(approvals::Approve),
+    /// What starts workflows by itself: list, show, switch, fire.
+    #[command(subcommand, visible_alias = "trigger")]
+    Triggers(triggers::Triggers),
     /// Plugins: inspect, add, list, show, enable, disable, delete.
     #[command(subcommand, visible_alias = "plugins")]
     Plugin(plugins::Plugin),
     /// Show what a reference or template resolves to.
     Reference(reference::Reference),
+    /// Schedules: when they run.
+    #[command(subcommand)]
+    Cron(cron::Cron),
     /// Print the API's description (OpenAPI 3.1).
     Openapi,
     /// Print the version.
@@ -151,8 +162,10 @@ async fn run(cli: Cli, out: Out) -> anyhow::Result<Outcome> {
         Command::Executions(executions) => executions.run(&globals.client()?, out).await,
         Command::Approvals(approvals) => approvals.run(&globals.client()?, out).await,
         Command::Approve(approve) => approve.run(&globals.client()?, out).await,
+        Command::Triggers(triggers) => triggers.run(&globals.client()?, out).await,
         Command::Plugin(plugin) => plugin.run(globals, out).await,
         Command::Reference(reference) => reference.run(out),
+        Command::Cron(cron) => cron.run(out),
         Command::Openapi => {
             out.text(crate::server::openapi::document().trim_end());
             Ok(Outcome::Done)

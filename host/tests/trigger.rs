@@ -1,6 +1,9 @@
 //! What starts executions.
 
 mod daylight;
+mod differential;
 mod parsing;
+mod planning;
+mod properties;
 mod times;
 mod verify;

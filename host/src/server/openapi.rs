@@ -16,7 +16,7 @@ use super::{
     error::{Code, Problem},
     live::EventView,
     router::{Access, ROUTES},
-    routes::{approvals, executions, health, plugins, schema, workflows},
+    routes::{approvals, deliveries, executions, health, plugins, schema, triggers, webhooks, workflows},
     view::Page,
 };
 
@@ -30,6 +30,10 @@ use super::{
         executions::execute, executions::list_of_workflow, executions::list, executions::show, executions::steps,
         executions::events, executions::cancel,
         approvals::list, approvals::list_of_execution, approvals::approve,
+        triggers::list, triggers::show, triggers::enable, triggers::disable, triggers::fire, triggers::occurrences,
+        triggers::next,
+        webhooks::receive, deliveries::list, deliveries::show, deliveries::resend, deliveries::secrets,
+        deliveries::add_secret, deliveries::delete_secret,
         plugins::list, plugins::upload, plugins::show, plugins::delete, plugins::enable, plugins::disable,
         plugins::try_tool,
     ),
@@ -38,6 +42,8 @@ use super::{
         (name = "workflows", description = "what to run"),
         (name = "executions", description = "what runs and ran"),
         (name = "approvals", description = "what people are asked"),
+        (name = "triggers", description = "what starts workflows by itself"),
+        (name = "webhooks", description = "what comes in from outside, and what proves where it comes from"),
         (name = "plugins", description = "tools and agents"),
         (name = "host", description = "the host itself"),
     ),

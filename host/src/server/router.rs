@@ -13,7 +13,7 @@ use super::{
     App,
     gate::Gate,
     no_method, no_route,
-    routes::{approvals, executions, health, plugins, schema, workflows},
+    routes::{approvals, deliveries, executions, health, plugins, schema, triggers, webhooks, workflows},
 };
 use crate::identity::Role;
 
@@ -118,6 +118,22 @@ routes! {
     get    Viewer   "/api/executions/{execution}/approvals"               => approvals::list_of_execution;
     post   Approver "/api/executions/{execution}/approve"                 => approvals::approve, "approval.decide";
     get    Viewer   "/api/approvals"                                      => approvals::list;
+
+    get    Viewer   "/api/triggers"                                       => triggers::list;
+    get    Viewer   "/api/triggers/{trigger}"                             => triggers::show;
+    post   Author   "/api/triggers/{trigger}/enable"                      => triggers::enable, "trigger.enable";
+    post   Author   "/api/triggers/{trigger}/disable"                     => triggers::disable, "trigger.disable";
+    post   Operator "/api/triggers/{trigger}/fire"                        => triggers::fire, "trigger.fire";
+    get    Viewer   "/api/triggers/{trigger}/occurrences"                 => triggers::occurrences;
+    get    Viewer   "/api/triggers/{trigger}/next"                        => triggers::next;
+
+    get    Viewer   "/api/triggers/{trigger}/deliveries"                  => deliveries::list;
+    get    Viewer   "/api/deliveries/{delivery}"                          => deliveries::show;
+    post   Operator "/api/deliveries/{delivery}/resend"                   => deliveries::resend, "delivery.resend";
+    get    Author   "/api/triggers/{trigger}/secrets"                     => deliveries::secrets;
+    post   Author   "/api/triggers/{trigger}/secrets"                     => deliveries::add_secret, "secret.add";
+    delete Author   "/api/triggers/{trigger}/secrets/{secret}"            => deliveries::delete_secret, "secret.delete";
+    post   Public   "/webhooks/{*path}"                                   => webhooks::receive, reads;
 
     get    Viewer   "/api/plugins"                                        => plugins::list;
     post   Admin    "/api/plugins"                                        => plugins::upload, "plugin.install";

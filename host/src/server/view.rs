@@ -4,6 +4,7 @@ mod approval;
 mod execution;
 mod plugin;
 mod step;
+mod trigger;
 mod webhook;
 mod workflow;
 
@@ -16,6 +17,7 @@ pub use self::{
     execution::{ExecutionSummary, ExecutionView, PausedView},
     plugin::{PluginDetail, PluginSummary},
     step::{LogLineView, StepView},
+    trigger::{OccurrenceView, TriggerView},
     webhook::{DeliveryView, SecretAddedView, SecretMadeView, SecretView},
     workflow::{SavedView, WorkflowSummary, WorkflowVersionView, WorkflowView},
 };

@@ -68,7 +68,7 @@ impl Store {
                 if query.execute(&mut *connection).await.map_err(failed)?.rows_affected() == 0 {
                     return Err(StoreError::TooMany { what: "secrets of one name", limit: SECRETS_MAX });
                 }
-                if entries.is_empty() { Ok(()) } else { audit::record(connection, &entries).await }
+                audit::record(connection, &entries).await
             })
         })
         .await

@@ -283,6 +283,10 @@ fn check(
     if let Err(error) = cron.schedule.check(now) {
         diagnostics.error(&place.at("schedule"), DiagnosticCode::InvalidValue, error.to_string());
     }
+    if cron.catch_up == CatchUp::RunAll && cron.overlap != Overlap::Allow {
+        let message = "what was missed runs at once, and `overlap` keeps most of it from running: \"allow\" runs all";
+        diagnostics.warning(&place.at("catch_up"), DiagnosticCode::InvalidValue, message);
+    }
     let problems = definition.input_schema.iter().flat_map(|schema| schema::problems(schema, cron.input.value()));
     for problem in problems {
         let message = format!("no execution will start: the input schema refuses this input: {}", problem.message);

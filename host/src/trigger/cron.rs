@@ -18,7 +18,7 @@ use weir_engine::id::Timestamp;
 pub use self::{
     error::{CronError, Fault, Field},
     plan::{GRACE_MS, LISTED_MAX, Missed, Plan, RUN_ALL_MAX, Reason, plan},
-    policy::{CatchUp, Overlap},
+    policy::{Admission, CatchUp, Overlap},
 };
 use self::{
     fields::Fields,

@@ -22,7 +22,7 @@ pub use self::{
     endpoint::Endpoint,
     headers::Headers,
     receive::{ReceiveError, Received, Request, ResendError},
-    secrets::{MadeSecret, SecretError, SecretInfo},
+    secrets::{MadeSecret, SecretError, SecretInfo, open},
     sign::sign,
     sweep::{KEPT, sweep},
 };

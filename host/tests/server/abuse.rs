@@ -101,6 +101,21 @@ async fn a6_malformed_json_is_refused_everywhere() {
     host.running.stop().await;
 }
 
+/// Definitions need it; for all else 64 levels are enough.
+#[tokio::test(flavor = "multi_thread")]
+async fn a6_only_definitions_may_be_nested_deeper_than_64() {
+    let host = TestHost::start().await;
+    let deep = "[".repeat(64) + &"]".repeat(64);
+    for (method, path) in endpoints(&host).await {
+        let body = format!("{{\"input_data\":{deep}}}");
+        let answer = host.request(method, &path, "content-type: application/json\r\n", body.as_bytes()).await;
+        let is_malformed = answer.status == 400 && answer.json()["code"] == "invalid_body";
+        let takes_definitions = ["/api/workflows", "/api/workflows/validate", "/api/workflows/ask"].contains(&&*path);
+        assert_eq!(is_malformed, !takes_definitions, "{method} {path}: {answer:?}");
+    }
+    host.running.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a6_json_of_a_wrong_shape_is_no_fault_of_the_host() {
     let host = TestHost::start().await;

@@ -46,10 +46,14 @@ fn json_of(ran: &Ran) -> Result<Value> {
 #[tokio::test]
 async fn help_leads_a_new_user_on() -> Result<()> {
     let help = alone(&["--help"]).await?;
-    for word in ["serve", "run", "validate", "plugin", "workflow", "executions", "approve", "reference", "Examples:"] {
+    for word in
+        ["serve", "run", "validate", "plugin", "workflow", "executions", "approve", "reference", "cron", "Examples:"]
+    {
         ensure!(help.exits(0)?.contains(word), "the help does not tell of {word}: {}", help.stdout);
     }
-    for command in ["serve", "run", "validate", "plugin", "workflow", "executions", "approve", "reference", "demo"] {
+    for command in
+        ["serve", "run", "validate", "plugin", "workflow", "executions", "approve", "reference", "cron", "demo"]
+    {
         let help = alone(&[command, "--help"]).await?;
         ensure!(help.exits(0)?.contains("Usage: weir"), "{command} has no help: {help:?}");
     }
@@ -212,6 +216,30 @@ async fn references_are_explained_to_authors() -> Result<()> {
     let broken = alone(&["reference", "$.who[", "--scope", &scope]).await?;
     broken.exits(1)?;
     ensure!(broken.stderr.contains("could not read the expression"), "it does not say what is wrong: {broken:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn schedules_are_explained_to_authors() -> Result<()> {
+    let cron = async |more: &[&str]| alone(&[&["cron", "next"], more].concat()).await;
+    let berlin = ["30 2 * * *", "--timezone", "europe/berlin", "--from", "2026-03-28T12:00:00+01:00", "-n", "2"];
+    let told = cron(&berlin).await?;
+    ensure!(told.exits(0)? == "2026-03-29T03:00:00+02:00\n2026-03-30T02:30:00+02:00\n", "other instants: {told:?}");
+    let told = json_of(&cron(&[&berlin[..], &["--json"]].concat()).await?)?;
+    ensure!(told["timezone"] == "Europe/Berlin" && told["next"][0] == "2026-03-29T03:00:00+02:00", "other: {told}");
+    ensure!(cron(&["@daily"]).await?.exits(0)?.lines().count() == 10, "not ten from now");
+    for (arguments, words) in [
+        (["0 25 * * *", "--timezone=UTC"], "hour field of the schedule at character 3: 25 is out of range"),
+        (["0 25 * * *", "--timezone=UTC"], "\n  0 25 * * *\n    ^\n"),
+        (["@daily", "--timezone=Europe/Atlantis"], "IANA"),
+        (["0 0 30 2 *", "--timezone=UTC"], "no date in the next 8 years"),
+        (["@daily", "--from=tomorrow"], "RFC 3339"),
+    ] {
+        let refused = cron(&arguments).await?;
+        refused.exits(1)?;
+        ensure!(refused.stderr.contains(words), "{words} is not told: {refused:?}");
+    }
+    cron(&["@daily", "-n", "0"]).await?.exits(2)?;
     Ok(())
 }
 

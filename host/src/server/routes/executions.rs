@@ -104,7 +104,7 @@ pub(crate) async fn execute(
     })
 }
 
-fn accepted(execution_id: Arc<str>) -> Response {
+pub(super) fn accepted(execution_id: Arc<str>) -> Response {
     let message = "the execution is accepted and durable; GET /api/executions/{execution_id} shows how it stands";
     (StatusCode::ACCEPTED, Json(Accepted { execution_id, status: Status::Running.as_str(), message })).into_response()
 }

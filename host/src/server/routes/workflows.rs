@@ -19,10 +19,12 @@ use crate::{
         App,
         body::DefinitionBody,
         error::{ApiError, Code, FieldProblem, Problem},
+        gate::Who,
         query::{Names, Paging, Query, uuid},
-        view::{Page, SavedView, WorkflowSummary, WorkflowVersionView, WorkflowView},
+        view::{Page, SavedView, SecretMadeView, WorkflowSummary, WorkflowVersionView, WorkflowView},
     },
-    store::{NewWorkflow, Saved, WorkflowFilter, WorkflowOrder},
+    store::{AuditEntry, NewWorkflow, Saved, WorkflowFilter, WorkflowOrder},
+    trigger::webhook,
 };
 
 /// Which workflows to list.
@@ -109,12 +111,13 @@ pub(crate) async fn list(
     ))]
 pub(crate) async fn create(
     State(app): State<App>,
+    Who(who): Who,
     DefinitionBody(definition): DefinitionBody,
 ) -> Result<Response, ApiError> {
-    let (new, warnings) = validated(&app, definition).await?;
+    let (new, warnings) = validated(&app, &who.actor(), definition).await?;
     let saved = app.store.create_workflow(new).await;
     app.triggers.changed();
-    Ok((StatusCode::CREATED, Json(saved_view(saved?, warnings))).into_response())
+    Ok((StatusCode::CREATED, Json(saved_view(&app, &who.actor(), saved?, warnings).await?)).into_response())
 }
 
 /// Finds everything that is wrong with a definition; saves nothing.
@@ -138,7 +141,8 @@ pub(crate) async fn show(
     Names(workflow): Names<String>,
 ) -> Result<Json<WorkflowView>, ApiError> {
     let workflow = app.workflow(&workflow).await?;
-    Ok(Json(WorkflowView::new(workflow.row.clone(), workflow.version.as_ref().clone())))
+    let triggers = app.store.triggers_of(&workflow.row.id).await?;
+    Ok(Json(WorkflowView::new(workflow.row.clone(), workflow.version.as_ref().clone(), triggers)))
 }
 
 /// Saves a changed definition as the next version. Executions that run go on with theirs.
@@ -152,6 +156,7 @@ pub(crate) async fn show(
     ))]
 pub(crate) async fn update(
     State(app): State<App>,
+    Who(who): Who,
     Names(workflow): Names<String>,
     Query(query): Query<UpdateQuery>,
     DefinitionBody(definition): DefinitionBody,
@@ -163,10 +168,10 @@ pub(crate) async fn update(
         let detail = format!("the newest version is {}, not {expected}; read it and merge", current.row.version);
         return Err(ApiError::new(Code::VersionConflict, detail));
     }
-    let (new, warnings) = validated(&app, definition).await?;
+    let (new, warnings) = validated(&app, &who.actor(), definition).await?;
     let saved = app.store.update_workflow(&current.row.id, new).await;
     app.triggers.changed();
-    Ok(Json(saved_view(saved?, warnings)))
+    Ok(Json(saved_view(&app, &who.actor(), saved?, warnings).await?))
 }
 
 /// Deletes a workflow and frees its name. Its executions stay, and those that run go on.
@@ -215,7 +220,7 @@ pub(crate) async fn version(
 }
 
 /// A definition that may be saved, and what should be looked at; or all that stands against it.
-async fn validated(app: &App, definition: Value) -> Result<(NewWorkflow, Vec<FieldProblem>), ApiError> {
+async fn validated(app: &App, actor: &str, definition: Value) -> Result<(NewWorkflow, Vec<FieldProblem>), ApiError> {
     let checked = app.triggers.check(&definition).await?;
     let (errors, warnings) = problems(checked.diagnostics);
     if !checked.valid {
@@ -224,7 +229,11 @@ async fn validated(app: &App, definition: Value) -> Result<(NewWorkflow, Vec<Fie
     }
     let Definition { name, description, active, .. } = checked.definition;
     let (triggers, definition) = (checked.triggers, Document::from_value(definition));
-    Ok((NewWorkflow { name, description, active, definition, triggers }, warnings))
+    let entries = webhook::open(&triggers).map(|path| {
+        AuditEntry::done(actor, "trigger.open", &*name).with(serde_json::json!({ "path": path, "scheme": "none" }))
+    });
+    let entries = entries.collect();
+    Ok((NewWorkflow { name, description, active, definition, triggers, entries }, warnings))
 }
 
 /// Errors, and warnings.
@@ -238,7 +247,14 @@ fn plural(noun: &str, n: usize) -> String {
     if n == 1 { noun.to_owned() } else { format!("{noun}s") }
 }
 
-fn saved_view(saved: Saved, warnings: Vec<FieldProblem>) -> SavedView {
+async fn saved_view(
+    app: &App,
+    actor: &str,
+    saved: Saved,
+    warnings: Vec<FieldProblem>,
+) -> Result<SavedView, ApiError> {
     let Saved { workflow, version, new_version } = saved;
-    SavedView { workflow: WorkflowView::new(workflow, version), new_version, warnings }
+    let triggers = app.store.triggers_of(&workflow.id).await?;
+    let secrets = app.webhooks.make_missing(&triggers, actor).await?.into_iter().map(SecretMadeView::from).collect();
+    Ok(SavedView { workflow: WorkflowView::new(workflow, version, triggers), new_version, secrets, warnings })
 }

@@ -5,7 +5,10 @@ use utoipa::ToSchema;
 use weir_engine::json::Json;
 
 use super::Time;
-use crate::{store::DeliveryRow, trigger::webhook::SecretInfo};
+use crate::{
+    store::DeliveryRow,
+    trigger::webhook::{MadeSecret, SecretInfo},
+};
 
 /// A request that came in at a webhook.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -85,6 +88,12 @@ impl From<DeliveryRow> for DeliveryView {
             body: text(row.body),
             received_at: Time(row.received_at),
         }
+    }
+}
+
+impl From<MadeSecret> for SecretMadeView {
+    fn from(made: MadeSecret) -> Self {
+        Self { trigger_id: made.trigger_id.to_string(), id: made.id, secret: made.secret.reveal().to_owned() }
     }
 }
 

@@ -4,10 +4,10 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use weir_engine::json::Json;
 
-use super::Time;
+use super::{SecretMadeView, Time, TriggerView};
 use crate::{
     server::error::FieldProblem,
-    store::{WorkflowRow, WorkflowVersion},
+    store::{TriggerRow, WorkflowRow, WorkflowVersion},
 };
 
 /// A workflow without its definition.
@@ -40,6 +40,8 @@ pub struct WorkflowView {
     /// The definition, as it was saved.
     #[schema(value_type = Object)]
     pub definition: Json,
+    /// What starts it.
+    pub triggers: Vec<TriggerView>,
 }
 
 /// A workflow that was saved.
@@ -50,6 +52,8 @@ pub struct SavedView {
     pub workflow: WorkflowView,
     /// Whether a version was made: not where the definition did not change.
     pub new_version: bool,
+    /// Secrets that were made for its webhooks: the only answer that shows them.
+    pub secrets: Vec<SecretMadeView>,
     /// What should be looked at though the workflow was saved.
     pub warnings: Vec<FieldProblem>,
 }
@@ -85,10 +89,11 @@ impl From<WorkflowRow> for WorkflowSummary {
 }
 
 impl WorkflowView {
-    /// A workflow and its newest version.
+    /// A workflow, its newest version, and that version's triggers.
     #[must_use]
-    pub fn new(row: WorkflowRow, version: WorkflowVersion) -> Self {
-        Self { summary: row.into(), digest: version.digest, definition: version.definition }
+    pub fn new(row: WorkflowRow, version: WorkflowVersion, triggers: Vec<TriggerRow>) -> Self {
+        let triggers = triggers.into_iter().map(TriggerView::from).collect();
+        Self { summary: row.into(), digest: version.digest, definition: version.definition, triggers }
     }
 }
 

@@ -20,6 +20,8 @@ pub enum Reason {
     Missed,
     /// As missed; it would have been caught up, but there were more than [`RUN_ALL_MAX`].
     CatchUpLimit,
+    /// An execution of the trigger still ran; the planner itself never says so.
+    Overlap,
 }
 
 /// Instants that were skipped: one, or a range of them.

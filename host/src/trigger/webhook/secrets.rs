@@ -4,11 +4,11 @@
 use std::sync::Arc;
 
 use uuid::Uuid;
-use weir_engine::{definition::TriggerType, id::Timestamp};
+use weir_engine::{definition::TriggerType, id::Timestamp, json::Json};
 
 use super::{Scheme, Webhooks, verify};
 use crate::{
-    store::{AuditEntry, NewSecret, StoreError, TriggerRow},
+    store::{AuditEntry, NewSecret, NewTrigger, StoreError, TriggerRow},
     trigger::config::{TriggerConfig, WebhookConfig},
     vault::{Secret, VaultError},
     webhook_signature::SigningSecret,
@@ -148,13 +148,25 @@ impl Webhooks {
 
 /// The settings of a trigger that takes webhooks.
 fn webhook(trigger: &TriggerRow) -> Option<WebhookConfig> {
-    if trigger.trigger_type != TriggerType::Webhook {
+    settings(trigger.trigger_type, &trigger.config)
+}
+
+fn settings(trigger_type: TriggerType, config: &Json) -> Option<WebhookConfig> {
+    if trigger_type != TriggerType::Webhook {
         return None;
     }
-    match TriggerConfig::stored(trigger.trigger_type, &trigger.config) {
+    match TriggerConfig::stored(trigger_type, config) {
         Ok(TriggerConfig::Webhook(config)) => Some(config),
         Ok(_) | Err(_) => None,
     }
+}
+
+/// The paths of those of these triggers that take webhooks from anybody; a trigger without a path of its own is `null`.
+pub fn open(triggers: &[NewTrigger]) -> impl Iterator<Item = Option<&str>> {
+    let is_open = |trigger: &&NewTrigger| {
+        settings(trigger.trigger_type, &trigger.config).is_some_and(|config| config.scheme == Scheme::None)
+    };
+    triggers.iter().filter(is_open).map(|trigger| trigger.path.as_deref())
 }
 
 /// A new secret of 256 random bits.
