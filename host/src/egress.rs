@@ -46,16 +46,24 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const ADDRESS_TIMEOUT: Duration = Duration::from_secs(4);
 /// The most addresses of a name that are tried.
 const ADDRESSES_TRIED_MAX: usize = 4;
-/// The most requests under way in the whole host; others wait.
-const REQUESTS_UNDER_WAY_MAX: usize = 256;
+/// The most requests under way in the whole host, unless an operator says otherwise.
+const UNDER_WAY_MAX: u16 = 256;
 
-/// What an operator allows beyond public addresses.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// What an operator allows beyond public addresses, and how much at once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct EgressConfig {
     /// Hosts and ports that may be reached though they are not public: `10.0.0.5:8080`, `smtp.internal:25`,
     /// `localhost:11434`, `[fd00::1]:443`. An address is allowed as an address, a name as a name.
     pub allow: Vec<HostPort>,
+    /// The most requests under way in the whole host; others wait within their own time. 256 by default.
+    pub requests_max: u16,
+}
+
+impl Default for EgressConfig {
+    fn default() -> Self {
+        Self { allow: Vec::new(), requests_max: UNDER_WAY_MAX }
+    }
 }
 
 /// The guard. Clones are the same guard.
@@ -82,7 +90,7 @@ impl Egress {
     /// A guard with a resolver and trust of its own.
     #[must_use]
     pub fn with(config: EgressConfig, resolver: Box<dyn Resolve>, roots: Roots) -> Self {
-        let under_way = Arc::new(Semaphore::new(REQUESTS_UNDER_WAY_MAX));
+        let under_way = Arc::new(Semaphore::new(config.requests_max.max(1).into()));
         Self { inner: Arc::new(Inner { allow: config.allow, resolver, tls: tls::Tls::new(roots), under_way }) }
     }
 

@@ -35,5 +35,5 @@ fn notice() -> Notice {
 /// A guard that lets through to this machine's ports and trusts these certificates.
 fn egress(ports: &[u16], roots: Vec<Vec<u8>>) -> Egress {
     let allow = ports.iter().map(|port| format!("127.0.0.1:{port}").parse().unwrap()).collect();
-    Egress::with(EgressConfig { allow }, Box::new(SystemResolver), Roots::Only(roots))
+    Egress::with(EgressConfig { allow, ..EgressConfig::default() }, Box::new(SystemResolver), Roots::Only(roots))
 }

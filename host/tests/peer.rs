@@ -1,9 +1,6 @@
 //! Another side to talk to: a listener on this machine that remembers what it was asked.
 
-use std::{
-    net::SocketAddr,
-    sync::{Arc, Mutex},
-};
+use std::{net::SocketAddr, sync::Arc};
 
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
@@ -27,7 +24,7 @@ pub(crate) enum Said {
 #[derive(Debug)]
 pub(crate) struct Peer {
     pub(crate) address: SocketAddr,
-    asked: Arc<Mutex<Vec<String>>>,
+    asked: Arc<watch::Sender<Vec<String>>>,
     /// How many connections have ended.
     ended: watch::Receiver<usize>,
 }
@@ -64,12 +61,17 @@ impl Peer {
 
     /// A configuration that allows this peer and nothing else.
     pub(crate) fn allowed(&self) -> EgressConfig {
-        EgressConfig { allow: vec![self.address.to_string().parse().unwrap()] }
+        EgressConfig { allow: vec![self.address.to_string().parse().unwrap()], ..EgressConfig::default() }
     }
 
     /// The requests, head and body, in their order.
     pub(crate) fn asked(&self) -> Vec<String> {
-        self.asked.lock().unwrap().clone()
+        self.asked.borrow().clone()
+    }
+
+    /// Waits until there have been so many requests.
+    pub(crate) async fn asked_times(&self, requests: usize) {
+        self.asked.subscribe().wait_for(|asked| asked.len() >= requests).await.unwrap();
     }
 
     /// Waits until so many connections have ended.
@@ -79,18 +81,18 @@ impl Peer {
 }
 
 /// One request and its answer.
-async fn serve(mut stream: TcpStream, asked: &Mutex<Vec<String>>, rule: &(dyn Fn(&str) -> Said + Sync)) {
+async fn serve(mut stream: TcpStream, asked: &watch::Sender<Vec<String>>, rule: &(dyn Fn(&str) -> Said + Sync)) {
     exchange(&mut stream, asked, rule).await.ok();
 }
 
 /// One request and its answer over any stream. Broken connections are for the other side to notice.
 pub(crate) async fn exchange(
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
-    asked: &Mutex<Vec<String>>,
+    asked: &watch::Sender<Vec<String>>,
     rule: &(dyn Fn(&str) -> Said + Sync),
 ) -> std::io::Result<()> {
     let request = request(stream).await?;
-    asked.lock().unwrap().push(request.clone());
+    asked.send_modify(|asked| asked.push(request.clone()));
     match rule(&request) {
         Said::Once(answer) => {
             stream.write_all(&answer).await?;

@@ -30,8 +30,8 @@ pub enum EgressError {
         /// Where it should have gone.
         target: HostPort,
     },
-    /// The caller's own policy does not name the method.
-    #[error("refused to send {method} to {target}: the caller was not granted this method")]
+    /// The caller's own policy does not name the method, or nobody may send it.
+    #[error("refused to send {method} to {target}: the caller may not use this method")]
     Method {
         /// The method.
         method: String,

@@ -136,11 +136,19 @@ impl Caller {
         if !self.policy.methods.is_empty() && !self.policy.methods.contains(method) {
             return Err(EgressError::Method { method: method.to_string(), target: target.clone() });
         }
+        if is_never_sent(method) {
+            return Err(EgressError::Method { method: method.to_string(), target: target.clone() });
+        }
         let max = self.policy.requests_max;
         let one_more = |sent: u32| (sent < max).then_some(sent + 1);
         let counted = self.requests.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
         counted.map(drop).map_err(|_| EgressError::Requests { target: target.clone(), max })
     }
+}
+
+/// Methods that turn the other side into a tunnel or a mirror; browsers do not send them either.
+fn is_never_sent(method: &Method) -> bool {
+    *method == Method::CONNECT || *method == Method::TRACE || method.as_str().eq_ignore_ascii_case("track")
 }
 
 #[cfg(test)]
@@ -181,6 +189,8 @@ mod tests {
         let (granted, other) = ("a.example:443".parse().unwrap(), "b.example:443".parse().unwrap());
         assert!(matches!(caller.admit(&Method::GET, &other), Err(EgressError::NotGranted { .. })));
         assert!(matches!(caller.admit(&Method::PUT, &granted), Err(EgressError::Method { .. })));
+        let anybody = Caller::new(Policy::any_public());
+        assert!(matches!(anybody.admit(&Method::CONNECT, &granted), Err(EgressError::Method { .. })));
         caller.admit(&Method::GET, &granted).unwrap();
         caller.admit(&Method::GET, &granted).unwrap();
         assert!(matches!(caller.admit(&Method::GET, &granted), Err(EgressError::Requests { max: 2, .. })));

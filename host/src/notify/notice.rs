@@ -11,6 +11,8 @@ const TITLE_CHARS_MAX: usize = 200;
 const TEXT_CHARS_MAX: usize = 16_000;
 /// The most options that are listed.
 const OPTIONS_MAX: usize = 20;
+/// The most characters of an option.
+const OPTION_CHARS_MAX: usize = 100;
 
 /// A notice to people about an approval.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,7 +102,19 @@ impl Notice {
     /// One line that says what happened and what it is about.
     #[must_use]
     pub fn subject(&self) -> String {
-        format!("{}: {}", self.kind.heading(), one_line(&self.title, TITLE_CHARS_MAX))
+        format!("{}: {}", self.kind.heading(), self.title_line())
+    }
+
+    /// The title as one line, and not too long.
+    #[must_use]
+    pub fn title_line(&self) -> String {
+        one_line(&self.title, TITLE_CHARS_MAX)
+    }
+
+    /// The options, each as one line, and not too many.
+    #[must_use]
+    pub fn options(&self) -> Vec<String> {
+        self.approval.options.iter().take(OPTIONS_MAX).map(|one| one_line(one, OPTION_CHARS_MAX)).collect()
     }
 
     /// The text, without what would upset a terminal or a mail program, and not too long.
@@ -115,8 +129,7 @@ impl Notice {
         let approval = &self.approval;
         let mut lines = Vec::new();
         if self.kind.is_open() && !approval.options.is_empty() {
-            let options: Vec<_> = approval.options.iter().take(OPTIONS_MAX).map(|one| one_line(one, 100)).collect();
-            lines.push(format!("Options: {}", options.join(", ")));
+            lines.push(format!("Options: {}", self.options().join(", ")));
         }
         if let Some(due) = approval.due.filter(|_| self.kind.is_open()) {
             lines.push(format!("Answer until: {}", rfc3339(due)));

@@ -37,7 +37,7 @@ fn payload(notice: &Notice) -> Value {
         "type": notice.kind.event_type(),
         "timestamp": rfc3339(notice.at),
         "data": {
-            "title": notice.title,
+            "title": notice.title_line(),
             "text": notice.body(),
             "link": notice.link,
             "approval": {
@@ -45,7 +45,7 @@ fn payload(notice: &Notice) -> Value {
                 "workflow": approval.workflow,
                 "execution_id": approval.execution_id,
                 "step_id": approval.step_id,
-                "options": approval.options,
+                "options": notice.options(),
                 "due": approval.due.map(rfc3339),
             },
         },

@@ -281,6 +281,7 @@ fn missed_row(trigger: &TriggerRow, missed: &Missed) -> NewOccurrence {
     let reason = match missed.reason {
         Reason::Missed => "missed",
         Reason::CatchUpLimit => "catch_up_limit",
+        Reason::Overlap => "overlap",
     };
     NewOccurrence {
         scheduled_for: Some(missed.from),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use weir_host::egress::{
-    Caller, Egress, EgressError, HeaderMap, Hosts, Method, Policy, Request,
+    Caller, Egress, EgressConfig, EgressError, HeaderMap, Hosts, Method, Policy, Request,
     header::{AUTHORIZATION, HeaderName, HeaderValue},
 };
 
@@ -23,14 +23,18 @@ fn modest() -> Caller {
         response_bytes_max: 10_000,
         request_bytes_max: 1_000,
         header_bytes_max: 10_000,
-        timeout: Duration::from_millis(300),
         ..Policy::any_public()
     })
 }
 
-async fn failure(rule: impl Fn(&str) -> Said + Send + Sync + 'static) -> EgressError {
+/// A caller with little time.
+fn hasty() -> Caller {
+    Caller::new(Policy { timeout: Duration::from_millis(300), ..Policy::any_public() })
+}
+
+async fn failure(caller: Caller, rule: impl Fn(&str) -> Said + Send + Sync + 'static) -> EgressError {
     let mut peer = Peer::answering(rule).await;
-    let error = guard(&peer).send(&modest(), get(&peer.url("/"))).await.unwrap_err();
+    let error = guard(&peer).send(&caller, get(&peer.url("/"))).await.unwrap_err();
     // The connection is closed, so that the other side does not go on for ever.
     peer.ended(1).await;
     error
@@ -59,7 +63,7 @@ async fn h24_an_answer_is_bounded_in_bytes_however_it_comes() {
     for head in heads {
         let chunk = format!("1000\r\n{}\r\n", "x".repeat(4096)).into_bytes();
         let first = format!("HTTP/1.1 200 OK\r\n{head}\r\n").into_bytes();
-        let error = failure(move |_| Said::Endless(first.clone(), chunk.clone())).await;
+        let error = failure(modest(), move |_| Said::Endless(first.clone(), chunk.clone())).await;
         assert!(matches!(error, EgressError::TooLarge { what: "the answer", max: 10_000, .. }), "{head:?}: {error:?}");
     }
 }
@@ -67,10 +71,10 @@ async fn h24_an_answer_is_bounded_in_bytes_however_it_comes() {
 #[tokio::test]
 async fn h24_an_answers_head_is_bounded() {
     let line = format!("x-filler: {}\r\n", "y".repeat(1000)).into_bytes();
-    let error = failure(move |_| Said::Endless(b"HTTP/1.1 200 OK\r\n".to_vec(), line.clone())).await;
+    let error = failure(modest(), move |_| Said::Endless(b"HTTP/1.1 200 OK\r\n".to_vec(), line.clone())).await;
     assert!(matches!(error, EgressError::TooLarge { .. } | EgressError::Exchange { .. }), "{error:?}");
     let many = "a: b\r\n".repeat(1000);
-    let error = failure(move |_| Said::Once(format!("HTTP/1.1 200 OK\r\n{many}\r\n").into_bytes())).await;
+    let error = failure(modest(), move |_| Said::Once(format!("HTTP/1.1 200 OK\r\n{many}\r\n").into_bytes())).await;
     assert!(matches!(error, EgressError::TooLarge { .. } | EgressError::Exchange { .. }), "{error:?}");
 }
 
@@ -82,11 +86,11 @@ async fn h24_an_answer_is_bounded_in_time_wherever_it_stops() {
         "HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n",
         "HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nabc",
     ] {
-        let error = failure(move |_| Said::Silent(said.as_bytes().to_vec())).await;
+        let error = failure(hasty(), move |_| Said::Silent(said.as_bytes().to_vec())).await;
         assert!(matches!(error, EgressError::Timeout { .. }) && error.is_retryable(), "{said:?}: {error:?}");
     }
     let interim = b"HTTP/1.1 103 Early Hints\r\n\r\n".repeat(100);
-    let error = failure(move |_| Said::Endless(Vec::new(), interim.clone())).await;
+    let error = failure(hasty(), move |_| Said::Endless(Vec::new(), interim.clone())).await;
     assert!(matches!(error, EgressError::Timeout { .. }), "{error:?}");
 }
 
@@ -99,11 +103,11 @@ async fn what_is_not_http_is_an_error_and_no_answer() {
         "HTTP/1.1 20 OK\r\n\r\n",
         "HTTP/1.1 200 OK\r\ncontent-length: -1\r\n\r\n",
     ] {
-        let error = failure(move |_| Said::Once(said.as_bytes().to_vec())).await;
+        let error = failure(modest(), move |_| Said::Once(said.as_bytes().to_vec())).await;
         assert!(matches!(error, EgressError::Exchange { .. }), "{said:?}: {error:?}");
     }
     let cut = "HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nabc";
-    let error = failure(move |_| Said::Once(cut.as_bytes().to_vec())).await;
+    let error = failure(modest(), move |_| Said::Once(cut.as_bytes().to_vec())).await;
     assert!(matches!(error, EgressError::Exchange { .. }), "{error:?}");
 }
 
@@ -221,10 +225,28 @@ async fn a_refusal_says_what_an_operator_can_do_and_no_secret() {
 async fn an_address_that_does_not_answer_is_passed_over() {
     let peer = Peer::saying(OK).await;
     let port = peer.address.port();
-    let allowed = weir_host::egress::EgressConfig { allow: vec![format!("two.test:{port}").parse().unwrap()] };
+    let allowed = EgressConfig { allow: vec![format!("two.test:{port}").parse().unwrap()], ..EgressConfig::default() };
     // Nobody listens at the second address of this machine.
     let guard = egress(allowed, &[("two.test", &[&["127.9.9.9", "127.0.0.1"]])]);
     let answer = guard.send(&modest(), get(&format!("http://two.test:{port}/"))).await.unwrap();
     assert_eq!(answer.status.as_u16(), 200);
     assert!(peer.asked()[0].contains(&format!("host: two.test:{port}\r\n")));
+}
+
+#[tokio::test]
+async fn h24_requests_beyond_the_hosts_own_limit_wait() {
+    let rule = |asked: &str| if asked.contains("/quick") { Said::Once(OK.into()) } else { Said::Silent(Vec::new()) };
+    let peer = Peer::answering(rule).await;
+    let guard = egress(EgressConfig { requests_max: 3, ..peer.allowed() }, &[]);
+    let mut slow = tokio::task::JoinSet::new();
+    for _ in 0..3 {
+        let (guard, request) = (guard.clone(), get(&peer.url("/")));
+        slow.spawn(async move { guard.send(&Caller::new(Policy::any_public()), request).await.map(drop) });
+    }
+    peer.asked_times(3).await;
+    let waited = guard.send(&hasty(), get(&peer.url("/quick"))).await;
+    assert!(matches!(waited, Err(EgressError::Timeout { .. })), "{waited:?}");
+    assert_eq!(peer.asked().len(), 3, "it gave up in its own time, and was never sent");
+    slow.shutdown().await;
+    guard.send(&modest(), get(&peer.url("/quick"))).await.unwrap();
 }

@@ -1,9 +1,9 @@
 //! Over TLS: only a certificate for the very host, signed by somebody who is trusted.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use rustls::{ServerConfig, crypto::ring, pki_types::PrivatePkcs8KeyDer};
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::watch};
 use tokio_rustls::TlsAcceptor;
 use weir_host::egress::{Caller, Egress, EgressConfig, EgressError, Policy, Roots};
 
@@ -30,14 +30,14 @@ async fn serve(acceptor: TlsAcceptor) -> u16 {
         while let Ok((stream, _)) = listener.accept().await {
             let Ok(mut stream) = acceptor.accept(stream).await else { continue };
             let rule = |_: &str| Said::Once(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok".to_vec());
-            peer::exchange(&mut stream, &Mutex::default(), &rule).await.ok();
+            peer::exchange(&mut stream, &watch::Sender::default(), &rule).await.ok();
         }
     });
     port
 }
 
 async fn ask(name: &str, port: u16, roots: Vec<Vec<u8>>) -> Result<u16, EgressError> {
-    let config = EgressConfig { allow: vec![format!("{name}:{port}").parse().unwrap()] };
+    let config = EgressConfig { allow: vec![format!("{name}:{port}").parse().unwrap()], ..EgressConfig::default() };
     let names = Names::new(&[("a.test", &[&["127.0.0.1"]]), ("b.test", &[&["127.0.0.1"]])]);
     let guard = Egress::with(config, names, Roots::Only(roots));
     let caller = Caller::new(Policy::any_public());
@@ -71,7 +71,10 @@ async fn the_certificates_of_this_machine_can_be_read() {
     // Whether there are any is up to the machine; nobody of this test is among them.
     let (acceptor, _) = acceptor(&["127.0.0.1"]);
     let port = serve(acceptor).await;
-    let guard = Egress::new(EgressConfig { allow: vec![format!("127.0.0.1:{port}").parse().unwrap()] });
+    let guard = Egress::new(EgressConfig {
+        allow: vec![format!("127.0.0.1:{port}").parse().unwrap()],
+        ..EgressConfig::default()
+    });
     let error = guard.send(&Caller::new(Policy::any_public()), get(&format!("https://127.0.0.1:{port}/"))).await;
     assert!(matches!(error, Err(EgressError::Tls { .. })));
 }
