@@ -158,6 +158,12 @@ impl Running {
         &self.token
     }
 
+    /// The store of the host.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
     /// Resolves once recovery is done and requests are answered.
     ///
     /// # Errors

@@ -7,3 +7,4 @@ mod bodies;
 mod documented;
 mod events;
 mod support;
+mod webhooks;

@@ -84,6 +84,7 @@ impl Bench {
             active: true,
             definition: Json::from_value(definition),
             triggers: Vec::new(),
+            entries: Vec::new(),
         };
         Arc::new(self.store.create_workflow(new).await.unwrap().version)
     }
