@@ -24,6 +24,7 @@ mod reference;
 mod run;
 mod serve;
 mod triggers;
+mod webhooks;
 mod workflows;
 
 const EXAMPLES: &str = "\
@@ -97,6 +98,9 @@ enum Command {
     /// Plugins: inspect, add, list, show, enable, disable, delete.
     #[command(subcommand, visible_alias = "plugins")]
     Plugin(plugins::Plugin),
+    /// Webhooks: sign a request as a sender does.
+    #[command(subcommand, visible_alias = "webhook")]
+    Webhooks(webhooks::Webhooks),
     /// Show what a reference or template resolves to.
     Reference(reference::Reference),
     /// Schedules: when they run.
@@ -164,6 +168,7 @@ async fn run(cli: Cli, out: Out) -> anyhow::Result<Outcome> {
         Command::Approve(approve) => approve.run(&globals.client()?, out).await,
         Command::Triggers(triggers) => triggers.run(&globals.client()?, out).await,
         Command::Plugin(plugin) => plugin.run(globals, out).await,
+        Command::Webhooks(webhooks) => webhooks.run(globals, out),
         Command::Reference(reference) => reference.run(out),
         Command::Cron(cron) => cron.run(out),
         Command::Openapi => {

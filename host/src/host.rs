@@ -41,7 +41,9 @@ pub enum StartHostError {
     #[error(transparent)]
     SecretKey(#[from] SecretKeyError),
     /// The key for the secrets is another one than before.
-    #[error("could not open the secrets with this key: they were sealed with another one; give back the key of before, in {KEY_VARIABLE}, secret_key_file or the data directory")]
+    #[error(
+        "could not open the secrets with this key: they were sealed with another one; give back the key of before, in {KEY_VARIABLE}, secret_key_file or the data directory"
+    )]
     WrongSecretKey(#[source] VaultError),
     /// There is no admin token.
     #[error(transparent)]

@@ -78,7 +78,17 @@ impl Triggers {
             }
         });
         let (stopping, scheduling) = (watch::Sender::new(false), Mutex::default());
-        Self { inner: Arc::new(Inner { store, driver, running, generation: AtomicU64::new(0), nudge, stopping, scheduling }) }
+        Self {
+            inner: Arc::new(Inner {
+                store,
+                driver,
+                running,
+                generation: AtomicU64::new(0),
+                nudge,
+                stopping,
+                scheduling,
+            }),
+        }
     }
 
     /// Starts from now on what schedules say; to be called once, after [`Triggers::recover`] and the driver's recovery.

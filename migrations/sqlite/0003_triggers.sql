@@ -55,7 +55,8 @@ BEGIN
         last_at = CASE WHEN NEW.status = 'fired' THEN max(coalesce(last_at, 0), NEW.at) ELSE last_at END
     WHERE id = NEW.trigger_id;
 END;
-CREATE TRIGGER queued_occurrences_are_counted AFTER UPDATE OF status ON occurrences WHEN OLD.status = 'queued'
+CREATE TRIGGER changed_occurrences_are_counted AFTER UPDATE OF status ON occurrences
+WHEN OLD.status IN ('queued', 'failed') AND NEW.status <> OLD.status
 BEGIN
     UPDATE triggers SET
         fired = fired + (NEW.status = 'fired') * NEW.count,

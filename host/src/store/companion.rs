@@ -27,7 +27,7 @@ pub enum Companion {
     Audit(AuditEntry),
     /// A client's name for the start.
     IdempotencyKey(IdempotencyKey),
-    /// What a trigger started it for. One that was queued is taken from the queue; any other that is there refuses.
+    /// What a trigger started it for. One that was queued or failed is taken over; any other that is there refuses.
     Occurrence(NewOccurrence),
     /// How far a schedule has come.
     Moved(Moved),
@@ -107,7 +107,8 @@ impl Companions {
     }
 
     fn is_empty(&self) -> bool {
-        self.audit.is_empty() && [&self.keys, &self.occurrences, &self.moved, &self.deliveries].iter().all(|rows| rows.is_empty())
+        self.audit.is_empty()
+            && [&self.keys, &self.occurrences, &self.moved, &self.deliveries].iter().all(|rows| rows.is_empty())
     }
 }
 

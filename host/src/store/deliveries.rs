@@ -141,7 +141,11 @@ impl Store {
                 let failed = |e| database("write a delivery", e);
                 let query = sqlx::query(queries::INSERT_DELIVERIES).bind(rows.finish());
                 query.execute(&mut *connection).await.map_err(failed)?;
-                if new.verdict == DeliveryVerdict::Refused { forget_refused(connection, &new.trigger_id).await } else { Ok(()) }
+                if new.verdict == DeliveryVerdict::Refused {
+                    forget_refused(connection, &new.trigger_id).await
+                } else {
+                    Ok(())
+                }
             })
         })
         .await

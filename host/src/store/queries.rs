@@ -180,13 +180,13 @@ WRITE_CHANGES = "UPDATE executions SET status = j.value->>3, current_step_id = j
      FROM json_each(?) AS j \
      WHERE approvals.execution_id = j.value->>0 AND approvals.call = j.value->>1 AND status = 'pending';";
 
-/// What goes with the appends of a batch, in bulk. An occurrence that is there already, and not queued, gets no status: so
+/// What goes with the appends of a batch, in bulk. An occurrence that is there already, and neither queued nor failed, gets no status: so
 /// the transaction fails.
 WRITE_COMPANIONS = concat!(insert_audit!(), ";\
      INSERT INTO idempotency_keys (principal, key, request_digest, execution_id, at) \
      SELECT j.value->>0, j.value->>1, j.value->>2, j.value->>3, j.value->>4 FROM json_each(?) AS j;",
     insert_occurrences!(), "execution_id = excluded.execution_id, at = excluded.at, \
-     status = CASE WHEN occurrences.status = 'queued' THEN excluded.status END;",
+     status = CASE WHEN occurrences.status IN ('queued', 'failed') THEN excluded.status END;",
     move_triggers!(), ";",
     insert_deliveries!(), ";");
 
@@ -344,7 +344,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut connection = connect::writer(&Directory::prepare(folder.path()).unwrap().database()).await.unwrap();
         let bulk = [INSERT_EXECUTIONS, INSERT_EVENTS, INSERT_STEPS].map(|insertion| insertion.text(4));
-        for (name, text) in ALL.iter().chain(triggers::ALL).chain(webhooks::ALL).copied().chain(bulk.iter().map(|text| ("bulk", &**text))) {
+        for (name, text) in ALL
+            .iter()
+            .chain(triggers::ALL)
+            .chain(webhooks::ALL)
+            .copied()
+            .chain(bulk.iter().map(|text| ("bulk", &**text)))
+        {
             let with_plan =
                 |s: &&str| !["", "BEGIN IMMEDIATE", "COMMIT", "ROLLBACK"].contains(s) && !s.starts_with("PRAGMA");
             for statement in text.split(';').map(str::trim).filter(with_plan) {

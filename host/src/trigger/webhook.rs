@@ -16,7 +16,6 @@ pub mod verify;
 
 use std::sync::Arc;
 
-use self::{endpoint::Endpoints, refusals::Refusals};
 pub use self::{
     content::{ContentError, ContentType},
     endpoint::Endpoint,
@@ -26,6 +25,7 @@ pub use self::{
     sign::sign,
     sweep::{KEPT, sweep},
 };
+use self::{endpoint::Endpoints, refusals::Refusals};
 use super::Triggers;
 pub use super::config::Scheme;
 use crate::{store::Store, vault::Vault};

@@ -95,7 +95,11 @@ impl SecretKey {
         let path = source.data_dir.join(KEY_FILE);
         match Self::read(&path) {
             Err(SecretKeyError::Read { source, path }) if source.kind() == io::ErrorKind::NotFound => {
-                if may_make { Self::make(path) } else { Err(SecretKeyError::Missing { path }) }
+                if may_make {
+                    Self::make(path)
+                } else {
+                    Err(SecretKeyError::Missing { path })
+                }
             }
             result => result,
         }

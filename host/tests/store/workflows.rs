@@ -9,7 +9,14 @@ use super::made::open;
 fn new(name: &str, step: u32) -> NewWorkflow {
     let definition = Json::from_value(json!({"name": name, "step": step}));
     let description = Some(format!("Does {name}"));
-    NewWorkflow { name: name.to_owned(), description, active: true, definition, triggers: Vec::new(), entries: Vec::new() }
+    NewWorkflow {
+        name: name.to_owned(),
+        description,
+        active: true,
+        definition,
+        triggers: Vec::new(),
+        entries: Vec::new(),
+    }
 }
 
 #[tokio::test]

@@ -10,4 +10,5 @@ mod nesting;
 mod sample;
 mod saves;
 mod stop;
+mod webhooks;
 mod workflows;

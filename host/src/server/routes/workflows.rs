@@ -247,12 +247,7 @@ fn plural(noun: &str, n: usize) -> String {
     if n == 1 { noun.to_owned() } else { format!("{noun}s") }
 }
 
-async fn saved_view(
-    app: &App,
-    actor: &str,
-    saved: Saved,
-    warnings: Vec<FieldProblem>,
-) -> Result<SavedView, ApiError> {
+async fn saved_view(app: &App, actor: &str, saved: Saved, warnings: Vec<FieldProblem>) -> Result<SavedView, ApiError> {
     let Saved { workflow, version, new_version } = saved;
     let triggers = app.store.triggers_of(&workflow.id).await?;
     let secrets = app.webhooks.make_missing(&triggers, actor).await?.into_iter().map(SecretMadeView::from).collect();

@@ -23,7 +23,9 @@ pub enum ContentType {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ContentError {
     /// Its type is not declared, or is none that is read.
-    #[error("the body's type is not supported: send application/json, application/x-www-form-urlencoded or text/plain, and say so in content-type")]
+    #[error(
+        "the body's type is not supported: send application/json, application/x-www-form-urlencoded or text/plain, and say so in content-type"
+    )]
     Unsupported,
     /// It is not what its type says.
     #[error("could not read the body: {0}")]
@@ -61,7 +63,7 @@ impl ContentType {
 ///
 /// # Errors
 /// The type is not supported, or the body is not what it says.
-pub fn read(content_type: Option<&str>, body: &str) -> Result<Json, ContentError> {
+pub(super) fn read(content_type: Option<&str>, body: &str) -> Result<Json, ContentError> {
     match content_type {
         None if body.is_empty() => Ok(Json::from_value(Value::Object(Map::new()))),
         None => Err(ContentError::Unsupported),
@@ -73,7 +75,7 @@ pub fn read(content_type: Option<&str>, body: &str) -> Result<Json, ContentError
 ///
 /// # Errors
 /// It is not UTF-8.
-pub fn text(body: &[u8]) -> Result<&str, ContentError> {
+pub(super) fn text(body: &[u8]) -> Result<&str, ContentError> {
     std::str::from_utf8(body)
         .map_err(|e| ContentError::Malformed(format!("it is not UTF-8: the byte at {} is wrong", e.valid_up_to())))
 }
@@ -82,7 +84,7 @@ pub fn text(body: &[u8]) -> Result<&str, ContentError> {
 ///
 /// # Errors
 /// There are too many.
-pub fn pairs(encoded: &[u8]) -> Result<Value, ContentError> {
+pub(super) fn pairs(encoded: &[u8]) -> Result<Value, ContentError> {
     let mut object: Map<String, Value> = Map::new();
     for (number, (name, value)) in form_urlencoded::parse(encoded).enumerate() {
         if number >= FIELDS_MAX {

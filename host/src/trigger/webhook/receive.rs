@@ -169,7 +169,8 @@ impl Webhooks {
                 verify::Verdict::Accepted { delivery_id } => delivery_id,
                 verify::Verdict::Refused(refusal) => return Err(refusal),
             };
-            let named = config.dedupe_header.as_deref().map(|name| verify::named(&request.headers, name)).transpose()?;
+            let named =
+                config.dedupe_header.as_deref().map(|name| verify::named(&request.headers, name)).transpose()?;
             Ok(named.flatten().or(known))
         };
         if is_large { blocking(check).await } else { check() }

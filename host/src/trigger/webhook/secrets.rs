@@ -76,7 +76,11 @@ impl Webhooks {
     /// The store cannot be read.
     pub async fn secrets(&self, trigger_id: &str) -> Result<Vec<SecretInfo>, StoreError> {
         let rows = self.0.store.secrets(&name_of(trigger_id)).await?;
-        let info = rows.into_iter().map(|row| SecretInfo { id: row.id, created_at: row.created_at, created_by: row.created_by });
+        let info = rows.into_iter().map(|row| SecretInfo {
+            id: row.id,
+            created_at: row.created_at,
+            created_by: row.created_by,
+        });
         Ok(info.collect())
     }
 
@@ -141,7 +145,8 @@ impl Webhooks {
     pub(super) async fn opened(&self, name: &str) -> Result<Vec<Secret>, StoreError> {
         let rows = self.0.store.secrets(name).await?;
         let open = |row: &crate::store::SecretRow| self.0.vault.open(&row.name, &row.id, &row.sealed);
-        let corrupt = |e: VaultError| StoreError::Corrupt { what: format!("the secrets of {name}"), reason: e.to_string() };
+        let corrupt =
+            |e: VaultError| StoreError::Corrupt { what: format!("the secrets of {name}"), reason: e.to_string() };
         rows.iter().map(open).collect::<Result<_, _>>().map_err(corrupt)
     }
 }

@@ -124,8 +124,7 @@ fn stripe(secrets: &[Secret], headers: &Headers, body: &[u8], now: Timestamp) ->
     let (Some(time), None) = (times.next(), times.next()) else { return Err(malformed) };
     in_time(time, STRIPE_SIGNATURE, now)?;
     // Signatures of other versions, such as v0 of test events, are passed over.
-    let signatures: Vec<_> =
-        parts.iter().filter_map(|part| part.strip_prefix("v1=")).filter_map(from_hex).collect();
+    let signatures: Vec<_> = parts.iter().filter_map(|part| part.strip_prefix("v1=")).filter_map(from_hex).collect();
     one_fits(secrets, |secret| is_signed(secret, &[time.as_bytes(), b".", body], &signatures))?;
     Ok(event_id(body))
 }
