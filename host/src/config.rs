@@ -25,6 +25,16 @@ pub struct Config {
     pub log: String,
     /// Whether log lines are JSON, for machines.
     pub log_json: bool,
+    /// Names by which clients may call the host, beside `localhost` and the address that it listens on: `weir.example.com`,
+    /// or `*.example.com` for all below it.
+    pub allowed_hosts: Vec<String>,
+    /// Origins whose pages may act in the name of a user who is signed in, beside the host's own: `https://ui.example.com`.
+    pub allowed_origins: Vec<String>,
+    /// Addresses and networks of proxies that are believed when they say for whom they ask (`X-Forwarded-For`,
+    /// `X-Forwarded-Proto`): `10.0.0.0/8`.
+    pub trusted_proxies: Vec<String>,
+    /// The most connections from one address at a time, other than from a trusted proxy.
+    pub connections_per_address: usize,
     /// A file with the key that secrets are sealed with: 32 bytes in base64. The environment variable `WEIR_SECRET_KEY` is
     /// stronger; without both the key is made once and kept in the data directory.
     pub secret_key_file: Option<PathBuf>,
@@ -32,6 +42,8 @@ pub struct Config {
     pub egress: EgressConfig,
     /// The ways to reach people, by the names under which human steps list them.
     pub channels: BTreeMap<String, ChannelConfig>,
+    /// Whether schedules start workflows.
+    pub schedules: bool,
     /// The program `weir`, which is started to compile plugins; by default the running one.
     #[serde(skip)]
     pub program: Option<PathBuf>,
@@ -44,9 +56,14 @@ impl Default for Config {
             listen: LISTEN_DEFAULT,
             log: "info".to_owned(),
             log_json: false,
+            allowed_hosts: Vec::new(),
+            allowed_origins: Vec::new(),
+            trusted_proxies: Vec::new(),
+            connections_per_address: 512,
             secret_key_file: None,
             egress: EgressConfig::default(),
             channels: BTreeMap::new(),
+            schedules: true,
             program: None,
         }
     }

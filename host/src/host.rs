@@ -5,12 +5,14 @@ use std::{io, net::SocketAddr, sync::Arc};
 use tokio::{net::TcpListener, task::JoinHandle};
 
 use crate::{
+    accounts::Accounts,
     config::Config,
     driver::{Driver, DriverConfig},
     runtime::{Runtime, RuntimeConfig, RuntimeError},
     server::{
         self, App, AppParts,
-        auth::{AdminToken, Guard, TokenError},
+        auth::{AdminToken, TokenError},
+        network::Network,
         shutdown::{self, Trigger},
     },
     store::{NewSecret, Store, StoreError, StoreOptions},
@@ -21,6 +23,8 @@ use crate::{
     vault::{self, KEY_VARIABLE, KeySource, Secret, SecretKey, SecretKeyError, Vault, VaultError},
 };
 
+mod housekeeping;
+
 /// Starts hosts.
 #[derive(Debug)]
 pub struct Host;
@@ -28,6 +32,9 @@ pub struct Host;
 /// Why a host did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartHostError {
+    /// A setting makes no sense.
+    #[error("could not use the configuration: {0}")]
+    Config(String),
     /// The store cannot be opened.
     #[error("could not open the store")]
     Store(#[from] StoreError),
@@ -65,10 +72,12 @@ pub struct Running {
     token: AdminToken,
     store: Store,
     driver: Driver,
+    accounts: Accounts,
     triggers: Triggers,
     trigger: Trigger,
     serving: JoinHandle<()>,
     recovering: JoinHandle<Result<(), StoreError>>,
+    keeping: JoinHandle<()>,
 }
 
 impl Host {
@@ -88,6 +97,8 @@ impl Host {
         let driver = Driver::new(store.clone(), Arc::clone(&runtime), DriverConfig::default());
         let (trigger, stop) = shutdown::pair();
         let triggers = Triggers::new(store.clone(), driver.clone());
+        let accounts = Accounts::open(store.clone(), &token.token).await?;
+        let network = Network::new(&config, address).map_err(StartHostError::Config)?;
         let webhooks = Webhooks::new(store.clone(), triggers.clone(), vault);
         let app = App::new(AppParts {
             store: store.clone(),
@@ -95,13 +106,16 @@ impl Host {
             triggers: triggers.clone(),
             webhooks,
             runtime,
-            guard: Guard::new(&token.token),
+            accounts: accounts.clone(),
+            network,
+            connections_per_address: config.connections_per_address,
             shutdown: stop,
         });
         tokio::spawn(webhook::sweep(store.clone()));
+        let keeping = tokio::spawn(housekeeping::run(accounts.clone(), store.clone()));
         let serving = tokio::spawn(server::serve(listener, app.clone()));
-        let recovering = tokio::spawn(recover(driver.clone(), triggers.clone(), app));
-        Ok(Running { address, token, store, driver, triggers, trigger, serving, recovering })
+        let recovering = tokio::spawn(recover(driver.clone(), triggers.clone(), app, config.schedules));
+        Ok(Running { address, token, store, driver, accounts, triggers, trigger, serving, recovering, keeping })
     }
 }
 
@@ -132,7 +146,7 @@ async fn open_vault(config: &Config, store: &Store) -> Result<Vault, StartHostEr
     Ok(vault)
 }
 
-async fn recover(driver: Driver, triggers: Triggers, app: App) -> Result<(), StoreError> {
+async fn recover(driver: Driver, triggers: Triggers, app: App, schedules: bool) -> Result<(), StoreError> {
     triggers.recover().await?;
     let recovered = driver.recover().await?;
     if recovered.running + recovered.waiting > 0 {
@@ -142,7 +156,9 @@ async fn recover(driver: Driver, triggers: Triggers, app: App) -> Result<(), Sto
             recovered.waiting
         );
     }
-    triggers.start_schedules();
+    if schedules {
+        triggers.start_schedules();
+    }
     app.set_ready();
     Ok(())
 }
@@ -182,6 +198,10 @@ impl Running {
         let (served, (), ()) = tokio::join!(self.serving, self.driver.stop(), self.triggers.stop());
         if let Err(error) = served {
             tracing::error!("the server broke off: {error}");
+        }
+        self.keeping.abort();
+        if let Err(error) = self.accounts.flush().await {
+            tracing::warn!("could not note what was used last: {error}");
         }
         self.store.close().await;
     }

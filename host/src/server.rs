@@ -2,32 +2,34 @@
 //! what they answer.
 
 use std::{
+    net::IpAddr,
     ops::Deref,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use axum::{
-    Router,
     body::Body,
-    http::{Method, Request, Response},
+    extract::State,
+    http::{Request, Response},
     response::IntoResponse as _,
 };
-use futures_util::FutureExt as _;
-use hyper::body::Incoming;
 use tokio::{net::TcpListener, sync::Semaphore};
-use tower::ServiceExt as _;
 
 use self::{
-    auth::Guard,
+    act::Ledger,
+    door::Door,
     error::{ApiError, Code},
     gate::Who,
-    request_id::RequestId,
+    idempotency::InFlight,
+    network::Network,
     shutdown::Shutdown,
 };
 use crate::{
+    accounts::{Accounts, throttle::Throttle},
     driver::{CurrentWorkflow, Driver},
     runtime::Runtime,
     store::Store,
@@ -35,12 +37,16 @@ use crate::{
 };
 
 mod accept;
+mod act;
 pub mod auth;
 pub mod body;
+mod door;
 pub mod error;
 mod gate;
 mod guardrails;
+mod idempotency;
 mod live;
+pub mod network;
 pub mod openapi;
 mod part_error;
 mod query;
@@ -57,6 +63,12 @@ pub const STREAMS_MAX: usize = 256;
 const UPLOADS_MAX: usize = 2;
 /// How much memory bodies may take together that are larger than what every request may send, in MiB.
 const LARGE_BODIES_MIB_MAX: usize = 100;
+/// Requests with wrong credentials that an address has in [`WRONG_WINDOW`] before it is told to wait. Tokens are too long
+/// to be guessed, so the right one passes even then: nobody can lock out others who share an address.
+const WRONG_CREDENTIALS: u32 = 100;
+const WRONG_WINDOW: Duration = Duration::from_secs(15 * 60);
+/// The most addresses whose wrong credentials are counted.
+const COUNTED_MAX: usize = 10_000;
 
 /// What every handler works with. Clones share it.
 #[derive(Clone)]
@@ -74,8 +86,12 @@ pub struct Parts {
     pub webhooks: Webhooks,
     /// Runs plugins.
     pub runtime: Arc<Runtime>,
-    /// Knows the token.
-    pub guard: Guard,
+    /// Knows who may come in.
+    pub accounts: Accounts,
+    /// Knows where requests come from.
+    pub network: Network,
+    /// The most connections from one address.
+    pub connections_per_address: usize,
     /// Tells when the host stops.
     pub shutdown: Shutdown,
     /// Whether recovery is done.
@@ -86,6 +102,12 @@ pub struct Parts {
     uploads: Semaphore,
     /// Room for the bodies of webhooks that take more than others, in MiB.
     large_bodies: Arc<Semaphore>,
+    /// Wrong credentials, by address.
+    strangers: Throttle<IpAddr>,
+    /// How much of what is refused is written down.
+    ledger: Ledger,
+    /// Idempotency keys whose first request is being answered.
+    in_flight: InFlight,
 }
 
 /// What an [`App`] is made of.
@@ -100,8 +122,12 @@ pub struct AppParts {
     pub webhooks: Webhooks,
     /// Runs plugins.
     pub runtime: Arc<Runtime>,
-    /// Knows the token.
-    pub guard: Guard,
+    /// Knows who may come in.
+    pub accounts: Accounts,
+    /// Knows where requests come from.
+    pub network: Network,
+    /// The most connections from one address.
+    pub connections_per_address: usize,
     /// Tells when the host stops.
     pub shutdown: Shutdown,
 }
@@ -118,19 +144,25 @@ impl App {
     /// The API over these parts; not ready until [`App::set_ready`].
     #[must_use]
     pub fn new(parts: AppParts) -> Self {
-        let AppParts { store, driver, triggers, webhooks, runtime, guard, shutdown } = parts;
+        let AppParts { store, driver, triggers, webhooks, runtime, accounts, .. } = parts;
+        let AppParts { network, connections_per_address, shutdown, .. } = parts;
         Self(Arc::new(Parts {
             store,
             driver,
             triggers,
             webhooks,
             runtime,
-            guard,
+            accounts,
+            network,
+            connections_per_address,
             shutdown,
             ready: AtomicBool::new(false),
             streams: Arc::new(Semaphore::new(STREAMS_MAX)),
             uploads: Semaphore::new(UPLOADS_MAX),
             large_bodies: Arc::new(Semaphore::new(LARGE_BODIES_MIB_MAX)),
+            strangers: Throttle::new(WRONG_CREDENTIALS, WRONG_WINDOW, COUNTED_MAX),
+            ledger: Ledger::default(),
+            in_flight: InFlight::default(),
         }))
     }
 
@@ -158,50 +190,25 @@ impl App {
 /// Serves the API on `listener` until the stop begins and the requests under way have ended.
 pub async fn serve(listener: TcpListener, app: App) {
     let shutdown = app.shutdown.clone();
+    let limits = accept::Limits { per_address: app.connections_per_address, network: app.network.clone() };
     let router = router::router(app.clone());
-    accept::serve(listener, Door { app, router }, shutdown).await;
-}
-
-/// The way in: everything passes it, and here it is found out who asks. Each route has its own gate behind it.
-#[derive(Clone)]
-struct Door {
-    app: App,
-    router: Router,
-}
-
-impl accept::Handler for Door {
-    async fn handle(&self, mut request: Request<Incoming>) -> Response<Body> {
-        if let Some(principal) = self.app.guard.principal(request.headers()) {
-            request.extensions_mut().insert(Who(principal));
-        }
-        let mut response = self.route(request).await;
-        let headers = response.headers_mut();
-        if !headers.contains_key(RequestId::HEADER) {
-            headers.insert(RequestId::HEADER, RequestId::next().value());
-        }
-        response
-    }
-}
-
-impl Door {
-    async fn route(&self, request: Request<Incoming>) -> Response<Body> {
-        let answer = self.router.clone().oneshot(request.map(Body::new));
-        match std::panic::AssertUnwindSafe(answer).catch_unwind().await {
-            Ok(Ok(response)) => response,
-            Ok(Err(never)) => match never {},
-            Err(_) => ApiError::internal(anyhow::anyhow!("a handler panicked")).into_response(),
-        }
-    }
+    accept::serve(listener, Door::new(app, router), limits, shutdown).await;
 }
 
 /// The answer to a path that leads nowhere; strangers do not learn that it does.
-async fn no_route(who: Option<Who>, method: Method) -> Response<Body> {
-    let detail = format!("there is nothing to {method} at this path; see /api/openapi.json");
-    who.map_or_else(auth::refusal, |_| ApiError::new(Code::RouteNotFound, detail).into_response())
+async fn no_route(State(app): State<App>, who: Option<Who>, request: Request<Body>) -> Response<Body> {
+    if who.is_none() {
+        return gate::stranger(&app, request.headers(), request.extensions());
+    }
+    let detail = format!("there is nothing to {} at this path; see /api/openapi.json", request.method());
+    ApiError::new(Code::RouteNotFound, detail).into_response()
 }
 
 /// The answer to a method that a path does not have.
-async fn no_method(who: Option<Who>, method: Method) -> Response<Body> {
-    let detail = format!("this path has no {method}; the header `allow` lists what it has");
-    who.map_or_else(auth::refusal, |_| ApiError::new(Code::MethodNotAllowed, detail).into_response())
+async fn no_method(State(app): State<App>, who: Option<Who>, request: Request<Body>) -> Response<Body> {
+    if who.is_none() {
+        return gate::stranger(&app, request.headers(), request.extensions());
+    }
+    let detail = format!("this path has no {}; the header `allow` lists what it has", request.method());
+    ApiError::new(Code::MethodNotAllowed, detail).into_response()
 }

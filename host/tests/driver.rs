@@ -1,7 +1,7 @@
 //! The driver with real plugins and a real file.
 
 mod cancel;
-mod support;
+pub(crate) mod support;
 
 use serde_json::{Value, json};
 use weir_engine::{event::Event, execution::Status, failure::FailureCode, id::CallId, limits::Limits};

@@ -5,5 +5,6 @@ mod differential;
 mod parsing;
 mod planning;
 mod properties;
+mod schedules;
 mod times;
 mod verify;

@@ -165,10 +165,12 @@ impl Execution {
         self.state.end.is_some()
     }
 
-    /// The latest output of each step of the root block, and of the branches that it joined.
+    /// The latest output of each step of the root block.
     pub fn step_outputs(&self) -> impl Iterator<Item = (&Arc<str>, &Json)> {
         let root = self.state.scopes.get(&ScopeId::ROOT);
-        root.into_iter().flat_map(|root| root.outputs.iter()).map(|(step, output)| (self.graph.id(*step), output))
+        let outputs = root.into_iter().flat_map(|root| root.outputs.iter());
+        let own = outputs.filter(|(step, _)| self.graph.steps[**step].block == Graph::ROOT);
+        own.map(|(step, output)| (self.graph.id(*step), output))
     }
 
     /// The limits in force, and what is settled and reserved under them.

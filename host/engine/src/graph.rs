@@ -55,7 +55,7 @@ pub struct Graph {
 /// A list of steps with one cursor.
 #[derive(Debug, Clone)]
 pub struct Block {
-    /// Its steps, in order; never empty but for the body of an empty branch or loop.
+    /// Its steps, in order; never empty but for an empty branch.
     pub steps: Vec<StepIx>,
 }
 

@@ -1,11 +1,16 @@
 //! The handlers, one file for each noun.
 
+pub(super) mod agents;
 pub(super) mod approvals;
+pub(super) mod audit;
 pub(super) mod deliveries;
 pub(super) mod executions;
 pub(super) mod health;
 pub(super) mod plugins;
 pub(super) mod schema;
+pub(super) mod session;
+pub(super) mod tokens;
 pub(super) mod triggers;
+pub(super) mod users;
 pub(super) mod webhooks;
 pub(super) mod workflows;

@@ -8,14 +8,14 @@ use weir_engine::id::Timestamp;
 use super::{
     Store, StoreError,
     audit::{self, AuditEntry},
-    columns::Columns,
+    columns::{Columns, signed},
     error::database,
     now,
     queries::webhooks as queries,
 };
 
 /// The most values that one name has at a time.
-pub const SECRETS_MAX: u32 = 4;
+pub const SECRETS_MAX: usize = 4;
 
 /// A sealed secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,9 +64,9 @@ impl Store {
             Box::pin(async move {
                 let failed = |e| database("keep a secret", e);
                 let query = sqlx::query(queries::INSERT_SECRET).bind(&new.id).bind(&new.name).bind(&new.sealed);
-                let query = query.bind(now().0).bind(&new.created_by).bind(SECRETS_MAX);
+                let query = query.bind(now().0).bind(&new.created_by).bind(signed(SECRETS_MAX as u64));
                 if query.execute(&mut *connection).await.map_err(failed)?.rows_affected() == 0 {
-                    return Err(StoreError::TooMany { what: "secrets of one name", limit: SECRETS_MAX });
+                    return Err(StoreError::TooMany { noun: "secret", limit: SECRETS_MAX });
                 }
                 audit::record(connection, &entries).await
             })

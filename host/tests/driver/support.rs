@@ -63,14 +63,18 @@ impl Bench {
         self.driver.plugins_changed();
     }
 
-    /// The host stops, and another one starts on the same directory.
-    pub(crate) async fn restarted(self) -> Self {
+    /// The host stops.
+    pub(crate) async fn stopped(self) -> TempDir {
         let Self { driver, store, directory } = self;
         driver.stop().await;
         drop(driver);
         store.close().await;
-        drop(store);
-        let bench = Self::open(directory, DriverConfig::default()).await;
+        directory
+    }
+
+    /// The host stops, and another one starts on the same directory.
+    pub(crate) async fn restarted(self) -> Self {
+        let bench = Self::open(self.stopped().await, DriverConfig::default()).await;
         bench.driver.recover().await.unwrap();
         bench
     }

@@ -146,7 +146,7 @@ impl Api {
         self.send_with(method, path, &[(header::CONTENT_TYPE.as_str(), kind)], body).await
     }
 
-    /// Sends a request with these headers and gives the answer, whatever it is.
+    /// The same with any headers.
     ///
     /// # Errors
     /// The connection broke, or a refusal is not as the API promises.

@@ -1,6 +1,7 @@
 //! End to end: a real host process, real HTTP, real plugins, `kill -9`.
 
 mod architecture;
+mod audit;
 mod bad_input;
 mod cli;
 mod crash;
@@ -9,6 +10,7 @@ mod load;
 mod nesting;
 mod sample;
 mod saves;
+mod schedules;
 mod stop;
 mod webhooks;
 mod workflows;

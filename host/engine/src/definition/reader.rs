@@ -350,14 +350,20 @@ impl Reader<'_> {
                 .small("max_iterations", 0, ITERATIONS_MAX, self.diagnostics)
                 .unwrap_or(ITERATIONS_DEFAULT),
             max_concurrency: inner.small("max_concurrency", 1, FAN_OUT_MAX as u32, self.diagnostics).unwrap_or(1),
-            steps: match inner.list("steps", self.diagnostics) {
-                Some((list, place)) => self.block(list, &place, depth + 1),
-                None => Vec::new(),
-            },
+            steps: self.body(&mut inner, depth),
             fail: inner.word("on_error", &[("fail", true), ("continue", false)], self.diagnostics).unwrap_or(true),
         };
         inner.close(self.diagnostics);
         Some(kind)
+    }
+
+    /// The steps of a loop. Without any, nothing but `max_iterations` would bound what loops within loops open.
+    fn body(&mut self, fields: &mut Fields<'_>, depth: usize) -> Vec<StepDefinition> {
+        let Some((list, place)) = fields.list("steps", self.diagnostics) else { return Vec::new() };
+        if list.is_empty() {
+            self.diagnostics.error(&place, DiagnosticCode::Empty, "a loop needs at least one step");
+        }
+        self.block(list, &place, depth + 1)
     }
 
     fn item_variable(&mut self, fields: &mut Fields<'_>) -> Arc<str> {

@@ -54,6 +54,7 @@ impl Decide<'_> {
     pub(super) fn on(&mut self, input: Input) {
         match input {
             Input::CallSucceeded { call, attempt, output, report } if self.is_running(call, attempt) => {
+                let output = self.answered(call, output);
                 self.complete(call, output, report);
             }
             Input::CallFailed { call, attempt, failure, report } if self.is_running(call, attempt) => {
@@ -132,6 +133,17 @@ impl Decide<'_> {
             Plan::Fail(failure) => self.fail_visit(call, failure, Report::default(), true),
             Plan::Complete(output) => self.complete(call, output, Report::default()),
         }
+    }
+
+    /// What a call's answer is to later steps: an agent's plain text becomes an object, as the answers of agents that
+    /// tell more are.
+    fn answered(&self, call: CallId, output: Json) -> Json {
+        let visit = self.execution.state.visits.get(&call);
+        let is_agent = visit.is_some_and(|visit| matches!(self.execution.graph.steps[visit.step].kind, Kind::Agent(_)));
+        if is_agent && output.text().starts_with('"') {
+            return json!({ "result": output, "content": output }).into();
+        }
+        output
     }
 
     /// A step is done.

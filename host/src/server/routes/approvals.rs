@@ -12,13 +12,13 @@ use crate::{
     schema::SchemaProblem,
     server::{
         App,
+        act::Act,
         body::Fields,
         error::{ApiError, Code, FieldProblem, Problem},
-        gate::Who,
         query::{Names, Paging, Query, execution_id, uuid},
         view::{ApprovalView, DecisionView, Page},
     },
-    store::{ApprovalFilter, ApprovalRow, ApprovalStatus, PAGE_MAX},
+    store::{ApprovalFilter, ApprovalRow, ApprovalStatus, Companion, PAGE_MAX},
 };
 
 /// Which open questions to list.
@@ -36,22 +36,22 @@ pub(crate) struct ListQuery {
 
 /// An answer to a question of a human step, or to a pause at a limit (option `raise` with the new guardrails as data, or
 /// `stop`).
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ApproveBody {
     /// The option that is chosen; needed where the step offers options.
     #[serde(default)]
-    option_id: Option<String>,
+    pub(super) option_id: Option<String>,
     /// Words to go with it.
     #[serde(default)]
-    comment: Option<String>,
+    pub(super) comment: Option<String>,
     /// The form's data; it must satisfy the step's `form_schema`.
     #[serde(default)]
     #[schema(value_type = Value)]
-    data: Option<Document>,
+    pub(super) data: Option<Document>,
     /// Which question; needed where several are open.
     #[serde(default)]
-    approval_id: Option<u64>,
+    pub(super) approval_id: Option<u64>,
 }
 
 /// A decision that was taken.
@@ -118,7 +118,7 @@ fn read_cursor(cursor: &str) -> Option<(String, CallId)> {
     ))]
 pub(crate) async fn approve(
     State(app): State<App>,
-    Who(who): Who,
+    act: Act,
     Names(execution): Names<String>,
     Fields(body): Fields<ApproveBody>,
 ) -> Result<Json<Approved>, ApiError> {
@@ -128,8 +128,8 @@ pub(crate) async fn approve(
         option_id: body.option_id,
         comment: body.comment,
         data: body.data,
-        decided_by: who.actor(),
-        companions: Vec::new(),
+        decided_by: act.actor(),
+        companions: vec![Companion::Audit(act.done(&id))],
     };
     match app.driver.decide(&id, answer).await {
         Ok(answered) => Ok(Json(Approved {

@@ -8,9 +8,9 @@ use super::workflows::PageQuery;
 use crate::{
     server::{
         App,
+        act::Act,
         body::Fields,
         error::{ApiError, Code, Problem},
-        gate::Who,
         query::{Names, Query, uuid},
         view::{DeliveryView, Page, SecretAddedView, SecretView},
     },
@@ -69,11 +69,11 @@ pub(crate) struct Resent {
     ))]
 pub(crate) async fn resend(
     State(app): State<App>,
-    Who(who): Who,
+    act: Act,
     Names(delivery): Names<String>,
 ) -> Result<(StatusCode, Json<Resent>), ApiError> {
     let id = uuid(&delivery).ok_or_else(no_delivery)?;
-    let (delivery_id, execution_id, status) = match app.webhooks.resend(&id, &who.actor()).await? {
+    let (delivery_id, execution_id, status) = match app.webhooks.resend(&id, &act.actor()).await? {
         Received::Started { delivery_id, execution_id, .. } => (delivery_id, Some(execution_id), "running"),
         Received::Filtered { delivery_id } => (delivery_id, None, "filtered"),
         // The key of what is resent is new.
@@ -114,12 +114,12 @@ pub(crate) struct SecretBody {
     ))]
 pub(crate) async fn add_secret(
     State(app): State<App>,
-    Who(who): Who,
+    act: Act,
     Names(trigger): Names<String>,
     Fields(body): Fields<SecretBody>,
 ) -> Result<(StatusCode, Json<SecretAddedView>), ApiError> {
     let trigger = known(&app, &trigger).await?;
-    let made = app.webhooks.add_secret(&trigger, body.secret.map(Secret::new), &who.actor()).await?;
+    let made = app.webhooks.add_secret(&trigger, body.secret.map(Secret::new), &act.actor()).await?;
     Ok((StatusCode::CREATED, Json(SecretAddedView { id: made.id, secret: made.secret.reveal().to_owned() })))
 }
 
@@ -129,13 +129,13 @@ pub(crate) async fn add_secret(
     responses((status = 204, description = "it is gone")))]
 pub(crate) async fn delete_secret(
     State(app): State<App>,
-    Who(who): Who,
+    act: Act,
     Names((trigger, secret)): Names<(String, String)>,
 ) -> Result<StatusCode, ApiError> {
     let trigger = known(&app, &trigger).await?;
     let missing = || ApiError::new(Code::SecretNotFound, "the trigger has no such secret");
     let secret = uuid(&secret).ok_or_else(missing)?;
-    app.webhooks.delete_secret(&trigger.id, &secret, &who.actor()).await?;
+    app.webhooks.delete_secret(&trigger.id, &secret, &act.actor()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

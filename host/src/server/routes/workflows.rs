@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
 use weir_engine::{
     definition::{Definition, Diagnostic},
@@ -17,9 +17,9 @@ use weir_engine::{
 use crate::{
     server::{
         App,
+        act::Act,
         body::DefinitionBody,
         error::{ApiError, Code, FieldProblem, Problem},
-        gate::Who,
         query::{Names, Paging, Query, uuid},
         view::{Page, SavedView, SecretMadeView, WorkflowSummary, WorkflowVersionView, WorkflowView},
     },
@@ -63,7 +63,7 @@ impl PageQuery {
 }
 
 /// What the client believes to be the newest version.
-#[derive(Debug, Deserialize, IntoParams)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct UpdateQuery {
@@ -111,13 +111,25 @@ pub(crate) async fn list(
     ))]
 pub(crate) async fn create(
     State(app): State<App>,
-    Who(who): Who,
+    act: Act,
     DefinitionBody(definition): DefinitionBody,
 ) -> Result<Response, ApiError> {
-    let (new, warnings) = validated(&app, &who.actor(), definition).await?;
-    let saved = app.store.create_workflow(new).await;
+    Ok((StatusCode::CREATED, Json(saved(&app, &act, definition).await?)).into_response())
+}
+
+/// A new workflow that was saved.
+pub(super) async fn saved(app: &App, act: &Act, definition: Value) -> Result<SavedView, ApiError> {
+    let (new, warnings) = validated(app, &act.actor(), definition).await?;
+    let saved = app.store.audited(act.done(&new.name)).create_workflow(new).await;
     app.triggers.changed();
-    Ok((StatusCode::CREATED, Json(saved_view(&app, &who.actor(), saved?, warnings).await?)).into_response())
+    saved_view(app, &act.actor(), saved?, warnings).await
+}
+
+/// The first workflows by name.
+pub(super) async fn page(app: &App, limit: Option<u32>) -> Result<Page<WorkflowSummary>, ApiError> {
+    let limit = Paging::new(limit, None).limit()?;
+    let rows = app.store.workflows(&WorkflowFilter::default(), None, limit + 1).await?;
+    Ok(Page::new(rows, limit, |row| row.id.to_string(), WorkflowSummary::from))
 }
 
 /// Finds everything that is wrong with a definition; saves nothing.
@@ -156,7 +168,7 @@ pub(crate) async fn show(
     ))]
 pub(crate) async fn update(
     State(app): State<App>,
-    Who(who): Who,
+    act: Act,
     Names(workflow): Names<String>,
     Query(query): Query<UpdateQuery>,
     DefinitionBody(definition): DefinitionBody,
@@ -168,18 +180,24 @@ pub(crate) async fn update(
         let detail = format!("the newest version is {}, not {expected}; read it and merge", current.row.version);
         return Err(ApiError::new(Code::VersionConflict, detail));
     }
-    let (new, warnings) = validated(&app, &who.actor(), definition).await?;
-    let saved = app.store.update_workflow(&current.row.id, new).await;
+    let (new, warnings) = validated(&app, &act.actor(), definition).await?;
+    let entry = act.done(&*current.row.id).with(json!({ "name": new.name }));
+    let saved = app.store.audited(entry).update_workflow(&current.row.id, new).await;
     app.triggers.changed();
-    Ok(Json(saved_view(&app, &who.actor(), saved?, warnings).await?))
+    Ok(Json(saved_view(&app, &act.actor(), saved?, warnings).await?))
 }
 
 /// Deletes a workflow and frees its name. Its executions stay, and those that run go on.
 #[utoipa::path(delete, path = "/api/workflows/{workflow}", tag = "workflows", params(("workflow" = String, Path, description = "its id or name")),
     responses((status = 204, description = "it is deleted")))]
-pub(crate) async fn delete(State(app): State<App>, Names(workflow): Names<String>) -> Result<StatusCode, ApiError> {
+pub(crate) async fn delete(
+    State(app): State<App>,
+    act: Act,
+    Names(workflow): Names<String>,
+) -> Result<StatusCode, ApiError> {
     let current = app.workflow(&workflow).await?;
-    let deleted = app.store.delete_workflow(&current.row.id).await;
+    let entry = act.done(&*current.row.id).with(json!({ "name": current.row.name }));
+    let deleted = app.store.audited(entry).delete_workflow(&current.row.id).await;
     app.triggers.changed();
     deleted?;
     Ok(StatusCode::NO_CONTENT)
@@ -230,7 +248,7 @@ async fn validated(app: &App, actor: &str, definition: Value) -> Result<(NewWork
     let Definition { name, description, active, .. } = checked.definition;
     let (triggers, definition) = (checked.triggers, Document::from_value(definition));
     let entries = webhook::open(&triggers).map(|path| {
-        AuditEntry::done(actor, "trigger.open", &*name).with(serde_json::json!({ "path": path, "scheme": "none" }))
+        AuditEntry::done(actor, "trigger.open", &*name).with(json!({ "path": path, "scheme": "none" }))
     });
     let entries = entries.collect();
     Ok((NewWorkflow { name, description, active, definition, triggers, entries }, warnings))
