@@ -12,6 +12,6 @@ mod matrix;
 mod sessions;
 mod slow;
 mod support;
-mod triggers;
 mod tokens;
+mod triggers;
 mod webhooks;

@@ -43,6 +43,7 @@ use super::{
         users::list, users::create, users::update, users::delete, users::set_password, audit::list, audit::verify,
         agents::workflows, agents::create_workflow, agents::workflow, agents::update_workflow, agents::delete_workflow,
         agents::execute, agents::executions_of_workflow, agents::execution, agents::steps, agents::stop, agents::approve,
+        agents::webhook,
     ),
     components(schemas(Problem, Code, Page<EventView>)),
     tags(
@@ -124,7 +125,7 @@ fn problem(description: &str) -> openapi::Response {
 
 fn is_public(path: &str) -> bool {
     // Paths are public as a whole, or for a method that signs in.
-    ROUTES.iter().filter(|route| route.path == path).all(|route| !matches!(route.access, Access::Needs(_)))
+    ROUTES.iter().filter(|route| route.described() == path).all(|route| !matches!(route.access, Access::Needs(_)))
 }
 
 /// Every operation with its path.

@@ -44,6 +44,14 @@ pub struct Route {
     pub act: Option<&'static str>,
 }
 
+impl Route {
+    /// The path as the API's description has it, where a name that holds slashes looks like any other.
+    #[must_use]
+    pub fn described(&self) -> String {
+        self.path.replace("{*", "{")
+    }
+}
+
 macro_rules! access {
     (Open) => {
         Access::Open
@@ -171,6 +179,7 @@ routes! {
     get    Viewer   "/agents/workflows/executions/{execution}/steps"      => agents::steps;
     post   Operator "/agents/workflows/executions/{execution}/stop"       => agents::stop, "execution.cancel";
     post   Approver "/agents/workflows/executions/{execution}/approve"    => agents::approve, "approval.decide";
+    post   Public   "/agents/webhooks/{*path}"                            => agents::webhook, reads;
 }
 
 /// All routes over `app`; what leads nowhere is answered with a problem.

@@ -206,6 +206,7 @@ async fn a10_no_other_spelling_leads_to_a_webhook() {
     let long = format!("/webhooks/{}", "a".repeat(4000));
     assert_eq!(post(&host, &long, head, b"{}").await.status, 404);
     assert_eq!(post(&host, "/webhooks/a/b", head, b"{}").await.status, 202);
+    assert_eq!(post(&host, "/agents/webhooks/a/b", head, b"{}").await.status, 202, "the predecessor's path");
     let get = host.get("/webhooks/a/b").await;
     assert_eq!(get.status, 405);
 }

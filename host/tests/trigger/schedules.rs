@@ -71,7 +71,7 @@ impl Desk {
         assert!(checked.valid, "{:#?}", checked.diagnostics);
         let (name, active) = (checked.definition.name, checked.definition.active);
         let definition = Json::from_value(definition);
-        NewWorkflow { name, description: None, active, definition, triggers: checked.triggers }
+        NewWorkflow { name, description: None, active, definition, triggers: checked.triggers, entries: Vec::new() }
     }
 
     /// Saves a workflow with one trigger.

@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// What stands before the path of a trigger.
-pub(crate) const PREFIX: &str = "/webhooks/";
+const PREFIX: &str = "/webhooks/";
 
 /// What became of a request.
 #[derive(Debug, Serialize, ToSchema)]
@@ -58,13 +58,18 @@ pub(crate) struct ReceivedView {
         (status = 502, description = "the workflow whose output was waited for did not complete; `details` is the execution", body = Problem, content_type = "application/problem+json"),
     ))]
 pub(crate) async fn receive(State(app): State<App>, request: Request) -> Result<Response<Body>, ApiError> {
+    receive_below(PREFIX, &app, request).await
+}
+
+/// Takes a request whose path begins with `prefix`.
+pub(super) async fn receive_below(prefix: &str, app: &App, request: Request) -> Result<Response<Body>, ApiError> {
     // The path counts as it was sent: no other spelling leads to a trigger.
-    let path = request.uri().path().strip_prefix(PREFIX).filter(|path| is_path(path)).ok_or_else(unknown)?.to_owned();
+    let path = request.uri().path().strip_prefix(prefix).filter(|path| is_path(path)).ok_or_else(unknown)?.to_owned();
     let endpoint = app.webhooks.endpoint(&path).await?.ok_or_else(unknown)?;
     let (parts, body) = request.into_parts();
     let headers: Headers = parts.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
     let query = parts.uri.query().map(str::to_owned);
-    let (body, _room) = match read(&app, &endpoint, &parts.headers, body).await {
+    let (body, _room) = match read(app, &endpoint, &parts.headers, body).await {
         Ok(read) => read,
         Err(error) => {
             app.webhooks.refused(&endpoint, &headers, query.as_deref(), error.detail()).await;
@@ -141,7 +146,7 @@ fn output(finished: Finished) -> Result<Response<Body>, ApiError> {
 const EXECUTION_HEADER: header::HeaderName = header::HeaderName::from_static("x-execution-id");
 
 /// The answer to every request that does not prove where it comes from: always the same bytes.
-pub(crate) fn refusal() -> Response<Body> {
+fn refusal() -> Response<Body> {
     const BODY: &str = concat!(
         r#"{"type":"urn:weir:problem:unauthorized","title":"the request is not verified","status":401,"#,
         r#""code":"unauthorized","detail":"its signature, time or token is wrong or missing; the deliveries of the "#,

@@ -247,9 +247,8 @@ async fn validated(app: &App, actor: &str, definition: Value) -> Result<(NewWork
     }
     let Definition { name, description, active, .. } = checked.definition;
     let (triggers, definition) = (checked.triggers, Document::from_value(definition));
-    let entries = webhook::open(&triggers).map(|path| {
-        AuditEntry::done(actor, "trigger.open", &*name).with(json!({ "path": path, "scheme": "none" }))
-    });
+    let entries = webhook::open(&triggers)
+        .map(|path| AuditEntry::done(actor, "trigger.open", &*name).with(json!({ "path": path, "scheme": "none" })));
     let entries = entries.collect();
     Ok((NewWorkflow { name, description, active, definition, triggers, entries }, warnings))
 }
