@@ -19,6 +19,7 @@ mod chunk;
 mod columns;
 mod companion;
 mod connect;
+mod deliveries;
 mod directory;
 mod error;
 mod events;
@@ -31,6 +32,7 @@ mod plugins;
 mod projection;
 mod queries;
 mod questions;
+mod secrets;
 mod sessions;
 mod steps;
 mod tokens;
@@ -49,6 +51,7 @@ pub use self::{
     approvals::{ApprovalFilter, ApprovalRow, ApprovalStatus, Mine},
     audit::{AuditEntry, AuditFilter, AuditRow, Outcome, Verified},
     companion::{Companion, IdempotencyKey},
+    deliveries::{DeliveryRow, DeliveryVerdict, NewDelivery, REFUSED_KEPT},
     error::StoreError,
     executions::{ExecutionFilter, ExecutionRow, StoredExecution, Unfinished, Wake},
     folded::folded,
@@ -56,6 +59,7 @@ pub use self::{
     notices::{NOTICES_MAX, NoticeId, NoticeKind, NoticeRow, NoticeStatus, Reminded},
     occurrences::{Moved, NewOccurrence, OccurrenceRow, OccurrenceStatus, UnfinishedOfSchedule},
     plugins::{Installed, NewPlugin, PluginRow, Precedence},
+    secrets::{NewSecret, SECRETS_MAX, SecretRow},
     sessions::{NewSession, SessionRow},
     steps::{StepCursor, StepOutput, StepPage, StepRow, StepStatus},
     tokens::{NewToken, TokenRow},

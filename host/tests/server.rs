@@ -15,3 +15,4 @@ mod slow;
 mod support;
 mod tokens;
 mod triggers;
+mod webhooks;

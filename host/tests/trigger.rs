@@ -7,3 +7,4 @@ mod planning;
 mod properties;
 mod schedules;
 mod times;
+mod verify;

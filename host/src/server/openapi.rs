@@ -17,8 +17,8 @@ use super::{
     live::EventView,
     router::{Access, ROUTES},
     routes::{
-        agents, approval_acts, approvals, audit, executions, health, links, notices, plugins, schema, session, tokens,
-        triggers, users, workflows,
+        agents, approval_acts, approvals, audit, deliveries, executions, health, links, notices, plugins, schema,
+        session, tokens, triggers, users, webhooks, workflows,
     },
     view::Page,
 };
@@ -37,12 +37,15 @@ use super::{
         notices::list, notices::retry,
         triggers::list, triggers::show, triggers::enable, triggers::disable, triggers::fire, triggers::occurrences,
         triggers::next,
+        webhooks::receive, deliveries::list, deliveries::show, deliveries::resend, deliveries::secrets,
+        deliveries::add_secret, deliveries::delete_secret,
         plugins::list, plugins::upload, plugins::show, plugins::delete, plugins::enable, plugins::disable,
         plugins::try_tool,
         session::create, session::show, session::delete, tokens::list, tokens::create, tokens::revoke,
         users::list, users::create, users::update, users::delete, users::set_password, audit::list, audit::verify,
         agents::workflows, agents::create_workflow, agents::workflow, agents::update_workflow, agents::delete_workflow,
         agents::execute, agents::executions_of_workflow, agents::execution, agents::steps, agents::stop, agents::approve,
+        agents::webhook,
     ),
     components(schemas(Problem, Code, Page<EventView>)),
     tags(
@@ -50,6 +53,7 @@ use super::{
         (name = "executions", description = "what runs and ran"),
         (name = "approvals", description = "what people are asked"),
         (name = "triggers", description = "what starts workflows by itself"),
+        (name = "webhooks", description = "what comes in from outside, and what proves where it comes from"),
         (name = "plugins", description = "tools and agents"),
         (name = "identity", description = "who may ask, and what they may do"),
         (name = "audit", description = "what was done, refused and failed"),
@@ -123,7 +127,7 @@ fn problem(description: &str) -> openapi::Response {
 
 fn is_public(path: &str) -> bool {
     // Paths are public as a whole, or for a method that signs in.
-    ROUTES.iter().filter(|route| route.path == path).all(|route| !matches!(route.access, Access::Needs(_)))
+    ROUTES.iter().filter(|route| route.described() == path).all(|route| !matches!(route.access, Access::Needs(_)))
 }
 
 /// Every operation with its path.

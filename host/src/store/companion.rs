@@ -10,6 +10,7 @@ use super::{
     audit::{self, AuditEntry},
     batch::{Prepared, Rows},
     columns::Columns,
+    deliveries::NewDelivery,
     error::database,
     hex,
     links::LinkHash,
@@ -30,10 +31,12 @@ pub enum Companion {
     IdempotencyKey(IdempotencyKey),
     /// A link was used, to decide.
     LinkUsed(LinkHash),
-    /// What a trigger started it for. One that was queued is taken from the queue; any other that is there refuses.
+    /// What a trigger started it for. One that was queued or failed is taken over; any other that is there refuses.
     Occurrence(NewOccurrence),
     /// How far a schedule has come.
     Moved(Moved),
+    /// What came in at a webhook and started it.
+    Delivery(NewDelivery),
 }
 
 /// A client's name for a start: the same name starts nothing again.
@@ -57,6 +60,7 @@ pub(super) struct Companions {
     links: Rows,
     occurrences: Rows,
     moved: Rows,
+    deliveries: Rows,
 }
 
 /// The companions of a batch, ready for the statement.
@@ -66,6 +70,7 @@ pub(super) struct Bound {
     links: String,
     occurrences: String,
     moved: String,
+    deliveries: String,
 }
 
 impl Companions {
@@ -81,6 +86,7 @@ impl Companions {
                 }
                 Companion::Occurrence(occurrence) => occurrence.push(&mut all.occurrences)?,
                 Companion::Moved(moved) => moved.push(&mut all.moved)?,
+                Companion::Delivery(delivery) => delivery.push(&mut all.deliveries)?,
             }
         }
         Ok(all)
@@ -98,17 +104,25 @@ impl Companions {
             all.occurrences.extend(&companions.occurrences);
             all.moved.extend(&companions.moved);
             all.links.extend(&companions.links);
+            all.deliveries.extend(&companions.deliveries);
         }
         if all.is_empty() {
             return Ok(None);
         }
         let audit = if all.audit.is_empty() { "[]".to_owned() } else { audit::rows(connection, &all.audit).await? };
         let (keys, occurrences, moved) = (all.keys.finish(), all.occurrences.finish(), all.moved.finish());
-        Ok(Some(Bound { audit, keys, occurrences, moved, links: all.links.finish() }))
+        Ok(Some(Bound {
+            audit,
+            keys,
+            occurrences,
+            moved,
+            links: all.links.finish(),
+            deliveries: all.deliveries.finish(),
+        }))
     }
 
     fn is_empty(&self) -> bool {
-        let tables = [&self.keys, &self.occurrences, &self.moved, &self.links];
+        let tables = [&self.keys, &self.occurrences, &self.moved, &self.links, &self.deliveries];
         self.audit.is_empty() && tables.iter().all(|rows| rows.is_empty())
     }
 }
@@ -118,7 +132,8 @@ impl Bound {
         self,
         query: Query<'q, sqlx::Sqlite, SqliteArguments>,
     ) -> Query<'q, sqlx::Sqlite, SqliteArguments> {
-        query.bind(self.audit).bind(self.keys).bind(self.occurrences).bind(self.moved).bind(self.links)
+        let query = query.bind(self.audit).bind(self.keys).bind(self.occurrences).bind(self.moved);
+        query.bind(self.links).bind(self.deliveries)
     }
 }
 

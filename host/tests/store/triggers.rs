@@ -28,7 +28,15 @@ fn webhook(key: &str, path: &str) -> NewTrigger {
 /// A workflow whose definition differs with `n`.
 fn workflow(name: &str, n: u32, triggers: Vec<NewTrigger>) -> NewWorkflow {
     let definition = Json::from_value(json!({ "n": n }));
-    NewWorkflow { name: name.to_owned(), description: None, active: true, definition, triggers, expected_version: None }
+    NewWorkflow {
+        name: name.to_owned(),
+        description: None,
+        active: true,
+        definition,
+        triggers,
+        entries: Vec::new(),
+        expected_version: None,
+    }
 }
 
 async fn create(store: &Store, name: &str, triggers: Vec<NewTrigger>) -> Saved {

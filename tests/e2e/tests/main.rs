@@ -13,4 +13,5 @@ mod sample;
 mod saves;
 mod schedules;
 mod stop;
+mod webhooks;
 mod workflows;
