@@ -39,6 +39,10 @@ pub struct Config {
     pub egress: EgressConfig,
     /// The ways to reach people, by the names under which human steps list them.
     pub channels: BTreeMap<String, ChannelConfig>,
+    /// Whether schedules start workflows.
+    pub schedules: bool,
+    /// What links to this host begin with: `https://weir.example.com`; by default `http://` and the address that it listens on.
+    pub public_url: Option<String>,
     /// The program `weir`, which is started to compile plugins; by default the running one.
     #[serde(skip)]
     pub program: Option<PathBuf>,
@@ -57,6 +61,8 @@ impl Default for Config {
             connections_per_address: 512,
             egress: EgressConfig::default(),
             channels: BTreeMap::new(),
+            schedules: true,
+            public_url: None,
             program: None,
         }
     }

@@ -1,7 +1,8 @@
 //! The driver with real plugins and a real file.
 
 mod cancel;
-mod support;
+mod people;
+pub(crate) mod support;
 
 use serde_json::{Value, json};
 use weir_engine::{event::Event, execution::Status, failure::FailureCode, id::CallId, limits::Limits};

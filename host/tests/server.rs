@@ -3,6 +3,7 @@
 mod abuse;
 mod agents;
 mod api;
+mod approvals;
 mod auth;
 mod bodies;
 mod documented;
@@ -13,3 +14,4 @@ mod sessions;
 mod slow;
 mod support;
 mod tokens;
+mod triggers;

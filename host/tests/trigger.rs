@@ -5,4 +5,5 @@ mod differential;
 mod parsing;
 mod planning;
 mod properties;
+mod schedules;
 mod times;

@@ -33,6 +33,12 @@ pub trait Catalog {
     /// What a tool's or an agent's name means: `plugin.tool`, or `tool` alone, either with `@version`.
     fn find(&self, name: &str, agent: bool) -> Found;
 
+    /// Names that are written much like one that means nothing. Asked for the first few of a definition only, so it may
+    /// compare with all that there are.
+    fn similar(&self, _name: &str, _agent: bool) -> Vec<String> {
+        Vec::new()
+    }
+
     /// What is wrong with arguments that hold no references.
     fn check_arguments(&self, target: &Target, arguments: &Value) -> Vec<ArgumentProblem>;
 }
@@ -45,10 +51,7 @@ pub enum Found {
     /// One of these; names that say which.
     Ambiguous(Vec<String>),
     /// Nothing.
-    Missing {
-        /// Names that are written much the same.
-        similar: Vec<String>,
-    },
+    Missing,
 }
 
 /// What is wrong with an argument.

@@ -47,8 +47,11 @@ impl Catalog for Few {
         match (name, agent) {
             ("text.echo", false) | ("ask", true) => Found::One(target(name, agent)),
             ("echo", false) => Found::Ambiguous(vec!["text.echo".into(), "other.echo".into()]),
-            _ => Found::Missing { similar: if name == "text.ecko" { vec!["text.echo".into()] } else { vec![] } },
+            _ => Found::Missing,
         }
+    }
+    fn similar(&self, name: &str, _: bool) -> Vec<String> {
+        if name == "text.ecko" { vec!["text.echo".into()] } else { Vec::new() }
     }
     fn check_arguments(&self, _: &Target, arguments: &Value) -> Vec<ArgumentProblem> {
         let bad = |pointer: &str| ArgumentProblem { pointer: pointer.into(), message: "is bad".into() };

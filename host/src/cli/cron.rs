@@ -2,7 +2,6 @@
 
 use anyhow::{Context as _, anyhow};
 use clap::{Args, Subcommand};
-use jiff::tz::TimeZone;
 use serde_json::json;
 use weir_engine::id::Timestamp;
 
@@ -49,9 +48,8 @@ impl Next {
         let schedule = Schedule::parse(&self.schedule, &self.timezone)
             .and_then(|schedule| schedule.check(from).map(|()| schedule))
             .map_err(|error| pointed(&self.schedule, &error))?;
-        let zone = TimeZone::get(schedule.zone())?;
-        let next = std::iter::successors(schedule.after(from), |last| schedule.after(*last));
-        let next: Vec<_> = next.take(self.count.into()).map(|at| shown(at, &zone)).collect::<Result<_, _>>()?;
+        let next = schedule.upcoming(from).take(self.count.into()).map(|instant| schedule.shown(instant));
+        let next: Vec<_> = next.collect();
         let value = json!({ "schedule": schedule.text(), "timezone": schedule.zone(), "next": next });
         out.show(&value, || next.join("\n"));
         Ok(Outcome::Done)
@@ -67,12 +65,6 @@ impl Next {
         };
         Ok(Timestamp(instant.as_microsecond()))
     }
-}
-
-/// An instant as clocks of the zone show it, with their offset.
-fn shown(at: Timestamp, zone: &TimeZone) -> Result<String, jiff::Error> {
-    let zoned = jiff::Timestamp::from_microsecond(at.0)?.to_zoned(zone.clone());
-    Ok(zoned.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string())
 }
 
 /// The error, and below it the text with a mark at the fault.
@@ -97,12 +89,5 @@ mod tests {
         let text = pointed("0\t25 * * *", &error).to_string();
         let lines: Vec<_> = text.lines().collect();
         assert_eq!(lines[1..], ["  0 25 * * *", "    ^"]);
-    }
-
-    #[test]
-    fn instants_are_shown_with_the_offset_of_their_zone() {
-        let zone = TimeZone::get("Asia/Kathmandu").unwrap();
-        assert_eq!(shown(Timestamp(0), &zone).unwrap(), "1970-01-01T05:30:00+05:30");
-        assert_eq!(shown(Timestamp(0), &TimeZone::UTC).unwrap(), "1970-01-01T00:00:00+00:00");
     }
 }

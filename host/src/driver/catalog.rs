@@ -1,7 +1,6 @@
 //! What steps can call: the tools and agents of the enabled plugins, as the compiler asks for them.
 
 use std::{
-    cmp::Ordering,
     collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex},
 };
@@ -14,7 +13,10 @@ use weir_engine::{
 };
 
 use super::lock;
-use crate::{schema::Schema, store::PluginRow};
+use crate::{
+    schema::Schema,
+    store::{PluginRow, Precedence},
+};
 
 /// How many similar names a message suggests.
 const SIMILAR_MAX: usize = 3;
@@ -54,7 +56,7 @@ impl HostCatalog {
             plugins.entry(row.name.clone()).or_default().push(row);
         }
         for versions in plugins.values_mut() {
-            versions.sort_by(|a, b| by_version(&a.version, &b.version));
+            versions.sort_by_cached_key(|row| Precedence::of(&row.version));
         }
         Self { plugins, schemas: Mutex::default() }
     }
@@ -81,7 +83,7 @@ impl HostCatalog {
         let tools =
             asked.into_iter().flatten().filter_map(Value::as_str).filter_map(|tool| match self.find(tool, false) {
                 Found::One(target) => Some((tool.to_owned(), target)),
-                Found::Ambiguous(_) | Found::Missing { .. } => None,
+                Found::Ambiguous(_) | Found::Missing => None,
             });
         Target {
             plugin: row.name.to_string(),
@@ -91,6 +93,30 @@ impl HostCatalog {
             agent,
             wants: wanted(entry(row, name, agent)),
             tools: tools.collect(),
+        }
+    }
+
+    fn schema_of(&self, target: &Target) -> Option<Arc<Schema>> {
+        let key = (Arc::from(target.digest.as_str()), target.name.clone());
+        if let Some(known) = lock(&self.schemas).get(&key) {
+            return known.clone();
+        }
+        let schema =
+            self.about(target).and_then(|entry| Schema::compile(entry.get("input_schema")?).ok()).map(Arc::new);
+        lock(&self.schemas).insert(key, schema.clone());
+        schema
+    }
+}
+
+impl Catalog for HostCatalog {
+    fn find(&self, name: &str, agent: bool) -> Found {
+        let written = Written::parse(name);
+        let offers: Vec<&PluginRow> =
+            self.candidates(&written).into_iter().filter(|row| entry(row, written.name, agent).is_some()).collect();
+        match offers.as_slice() {
+            [] => Found::Missing,
+            [row] => Found::One(self.target(row, written.name, agent)),
+            several => Found::Ambiguous(several.iter().map(|row| format!("{}.{}", row.name, written.name)).collect()),
         }
     }
 
@@ -112,30 +138,6 @@ impl HostCatalog {
         scored.into_iter().take(SIMILAR_MAX).map(|(_, full)| full).collect()
     }
 
-    fn schema_of(&self, target: &Target) -> Option<Arc<Schema>> {
-        let key = (Arc::from(target.digest.as_str()), target.name.clone());
-        if let Some(known) = lock(&self.schemas).get(&key) {
-            return known.clone();
-        }
-        let schema =
-            self.about(target).and_then(|entry| Schema::compile(entry.get("input_schema")?).ok()).map(Arc::new);
-        lock(&self.schemas).insert(key, schema.clone());
-        schema
-    }
-}
-
-impl Catalog for HostCatalog {
-    fn find(&self, name: &str, agent: bool) -> Found {
-        let written = Written::parse(name);
-        let offers: Vec<&PluginRow> =
-            self.candidates(&written).into_iter().filter(|row| entry(row, written.name, agent).is_some()).collect();
-        match offers.as_slice() {
-            [] => Found::Missing { similar: self.similar(name, agent) },
-            [row] => Found::One(self.target(row, written.name, agent)),
-            several => Found::Ambiguous(several.iter().map(|row| format!("{}.{}", row.name, written.name)).collect()),
-        }
-    }
-
     fn check_arguments(&self, target: &Target, arguments: &Value) -> Vec<ArgumentProblem> {
         let problems = self.schema_of(target).map(|schema| schema.problems(arguments)).unwrap_or_default();
         problems.into_iter().map(|p| ArgumentProblem { pointer: p.field, message: p.message }).collect()
@@ -149,7 +151,7 @@ impl Catalog for Pinned<'_> {
     fn find(&self, name: &str, agent: bool) -> Found {
         match self.0.get(name).filter(|target| target.agent == agent) {
             Some(target) => Found::One((**target).clone()),
-            None => Found::Missing { similar: Vec::new() },
+            None => Found::Missing,
         }
     }
 
@@ -172,16 +174,6 @@ fn kind(agent: bool) -> &'static str {
 fn entry<'a>(row: &'a PluginRow, name: &str, agent: bool) -> Option<&'a Value> {
     let entries = Json::value(&row.descriptor).get(kind(agent))?.as_array()?;
     entries.iter().find(|entry| entry.get("name").and_then(Value::as_str) == Some(name))
-}
-
-/// Orders versions by Semantic Versioning 2.0.0, section 11: numbers first; a pre-release is before its release.
-fn by_version(a: &str, b: &str) -> Ordering {
-    fn parts(version: &str) -> (Vec<u64>, bool, &str) {
-        let version = version.split('+').next().unwrap_or_default();
-        let (numbers, pre) = version.split_once('-').map_or((version, ""), |(numbers, pre)| (numbers, pre));
-        (numbers.split('.').map(|n| n.parse().unwrap_or(0)).collect(), pre.is_empty(), pre)
-    }
-    parts(a).cmp(&parts(b))
 }
 
 /// Edit distance (V. I. Levenshtein, 1966) of two short names.
@@ -228,7 +220,8 @@ mod tests {
         HostCatalog::new(vec![
             plugin("text", "0.10.0", &["count"]),
             plugin("text", "0.9.0", &["count", "old"]),
-            plugin("words", "1.0.0-rc.1", &["count", "spell"]),
+            plugin("words", "1.0.0-rc.10", &["count", "spell"]),
+            plugin("words", "1.0.0-rc.9", &["count", "spell"]),
         ])
     }
 
@@ -236,7 +229,7 @@ mod tests {
         match found {
             Found::One(target) => target,
             Found::Ambiguous(all) => panic!("ambiguous: {all:?}"),
-            Found::Missing { similar } => panic!("missing, similar: {similar:?}"),
+            Found::Missing => panic!("missing"),
         }
     }
 
@@ -245,7 +238,8 @@ mod tests {
         let catalog = catalog();
         assert_eq!(one(catalog.find("text.count", false)).version, "0.10.0");
         assert_eq!(one(catalog.find("text.count@0.9.0", false)).version, "0.9.0");
-        assert_eq!(one(catalog.find("spell", false)).plugin, "words");
+        let spell = one(catalog.find("spell", false));
+        assert_eq!((&*spell.plugin, &*spell.version), ("words", "1.0.0-rc.10"));
         assert_eq!(one(catalog.find("old@0.9.0", false)).plugin, "text");
     }
 
@@ -257,7 +251,8 @@ mod tests {
 
     #[test]
     fn a_missing_name_is_answered_with_similar_ones() {
-        let Found::Missing { similar } = catalog().find("text.cuont", false) else { panic!("found") };
+        assert_eq!(catalog().find("text.cuont", false), Found::Missing);
+        let similar = catalog().similar("text.cuont", false);
         assert!(similar.contains(&"text.count".to_owned()), "{similar:?}");
     }
 
@@ -266,12 +261,5 @@ mod tests {
         let agent = one(catalog().find("words.helper", true));
         assert_eq!(agent.tools["text.count"].version, "0.10.0");
         assert_eq!(agent.wants, Wants { fuel: Some(7), ..Wants::default() });
-    }
-
-    #[test]
-    fn versions_are_ordered_as_numbers() {
-        let mut versions = ["1.0.0", "0.9.0", "1.0.0-rc.1", "0.10.0"];
-        versions.sort_by(|a, b| by_version(a, b));
-        assert_eq!(versions, ["0.9.0", "0.10.0", "1.0.0-rc.1", "1.0.0"]);
     }
 }

@@ -17,7 +17,8 @@ use super::{
     live::EventView,
     router::{Access, ROUTES},
     routes::{
-        agents, approvals, audit, executions, health, plugins, schema, session, tokens, triggers, users, workflows,
+        agents, approval_acts, approvals, audit, executions, health, links, notices, plugins, schema, session, tokens,
+        triggers, users, workflows,
     },
     view::Page,
 };
@@ -31,7 +32,9 @@ use super::{
         workflows::versions, workflows::version,
         executions::execute, executions::list_of_workflow, executions::list, executions::show, executions::steps,
         executions::events, executions::cancel,
-        approvals::list, approvals::list_of_execution, approvals::approve,
+        approvals::list, approvals::list_of_execution, approvals::approve, approvals::show, approvals::approve_one,
+        approval_acts::reassign, approval_acts::remind, approval_acts::link, links::show, links::decide,
+        notices::list, notices::retry,
         triggers::list, triggers::show, triggers::enable, triggers::disable, triggers::fire, triggers::occurrences,
         triggers::next,
         plugins::list, plugins::upload, plugins::show, plugins::delete, plugins::enable, plugins::disable,

@@ -17,6 +17,7 @@ impl From<StoreError> for ApiError {
         let code = match &error {
             StoreError::NameTaken { .. } | StoreError::Taken { .. } => Code::NameTaken,
             StoreError::TooMany { .. } => Code::TooMany,
+            StoreError::VersionConflict { .. } => Code::VersionConflict,
             StoreError::PathTaken { .. } => Code::PathTaken,
             StoreError::VersionTaken { .. } => Code::PluginVersionTaken,
             StoreError::InUse { .. } => Code::PluginInUse,

@@ -11,6 +11,8 @@ use super::{
     batch::{Prepared, Rows},
     columns::Columns,
     error::database,
+    hex,
+    links::LinkHash,
     now,
     occurrences::{Moved, NewOccurrence},
     queries,
@@ -26,6 +28,8 @@ pub enum Companion {
     Audit(AuditEntry),
     /// A client's name for the start.
     IdempotencyKey(IdempotencyKey),
+    /// A link was used, to decide.
+    LinkUsed(LinkHash),
     /// What a trigger started it for. One that was queued is taken from the queue; any other that is there refuses.
     Occurrence(NewOccurrence),
     /// How far a schedule has come.
@@ -50,6 +54,7 @@ pub struct IdempotencyKey {
 pub(super) struct Companions {
     audit: Vec<AuditEntry>,
     keys: Rows,
+    links: Rows,
     occurrences: Rows,
     moved: Rows,
 }
@@ -58,6 +63,7 @@ pub(super) struct Companions {
 pub(super) struct Bound {
     audit: String,
     keys: String,
+    links: String,
     occurrences: String,
     moved: String,
 }
@@ -68,6 +74,7 @@ impl Companions {
         for companion in companions {
             match companion {
                 Companion::Audit(entry) => all.audit.push(entry.clone()),
+                Companion::LinkUsed(hash) => all.links.push(&(hex(hash), now()))?,
                 Companion::IdempotencyKey(key) => {
                     let IdempotencyKey { principal, key, request_digest, execution_id } = key;
                     all.keys.push(&(principal, key, request_digest, execution_id, now()))?;
@@ -90,17 +97,19 @@ impl Companions {
             all.keys.extend(&companions.keys);
             all.occurrences.extend(&companions.occurrences);
             all.moved.extend(&companions.moved);
+            all.links.extend(&companions.links);
         }
         if all.is_empty() {
             return Ok(None);
         }
         let audit = if all.audit.is_empty() { "[]".to_owned() } else { audit::rows(connection, &all.audit).await? };
         let (keys, occurrences, moved) = (all.keys.finish(), all.occurrences.finish(), all.moved.finish());
-        Ok(Some(Bound { audit, keys, occurrences, moved }))
+        Ok(Some(Bound { audit, keys, occurrences, moved, links: all.links.finish() }))
     }
 
     fn is_empty(&self) -> bool {
-        self.audit.is_empty() && [&self.keys, &self.occurrences, &self.moved].iter().all(|rows| rows.is_empty())
+        let tables = [&self.keys, &self.occurrences, &self.moved, &self.links];
+        self.audit.is_empty() && tables.iter().all(|rows| rows.is_empty())
     }
 }
 
@@ -109,7 +118,7 @@ impl Bound {
         self,
         query: Query<'q, sqlx::Sqlite, SqliteArguments>,
     ) -> Query<'q, sqlx::Sqlite, SqliteArguments> {
-        query.bind(self.audit).bind(self.keys).bind(self.occurrences).bind(self.moved)
+        query.bind(self.audit).bind(self.keys).bind(self.occurrences).bind(self.moved).bind(self.links)
     }
 }
 

@@ -288,9 +288,10 @@ fn plugin_row(row: &SqliteRow) -> Result<PluginRow, StoreError> {
     })
 }
 
-/// The order of semantic versions: numbers by value, a release above its pre-releases, build metadata left out.
+/// The order of semantic versions (2.0.0, section 11): numbers by value, a release above its pre-releases, build metadata
+/// left out.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Precedence {
+pub struct Precedence {
     core: Vec<u64>,
     released: bool,
     pre: Vec<Part>,
@@ -304,7 +305,9 @@ enum Part {
 }
 
 impl Precedence {
-    fn of(version: &str) -> Self {
+    /// Of a version that was checked when its plugin was installed.
+    #[must_use]
+    pub fn of(version: &str) -> Self {
         let version = version.split('+').next().unwrap_or_default();
         let (core, pre) = version.split_once('-').map_or((version, None), |(core, pre)| (core, Some(pre)));
         let part = |part: &str| part.parse().map_or_else(|_| Part::Word(part.to_owned()), Part::Number);

@@ -1,6 +1,6 @@
 //! Schedules in the manner of POSIX cron, in a time zone, and what to do about instants that were missed.
 //!
-//! Pure: no clock is read and nothing waits here. Crate `cron` matches the fields against the time on the wall, as if
+//! No clock is read and nothing waits here; of the outside only the rules of time zones are read. Crate `cron` matches the fields against the time on the wall, as if
 //! every zone were UTC; what daylight saving makes of it is decided here (see [`Schedule::after`]).
 
 mod count;
@@ -34,6 +34,9 @@ pub const HORIZON_YEARS: i64 = 8;
 pub const LAST_YEAR: i64 = 2100;
 
 const MICROSECONDS: i64 = 1_000_000;
+/// The first second after [`LAST_YEAR`].
+const END: i64 = 4_133_980_800;
+const DAY: i64 = 86_400;
 
 /// A schedule in a time zone: a set of instants, each on a whole second.
 #[derive(Debug, Clone)]
@@ -62,7 +65,7 @@ impl Schedule {
     /// There is none.
     pub fn check(&self, now: Timestamp) -> Result<(), CronError> {
         // Years of 366 days, so that a leap day is always within.
-        let horizon = now.0.saturating_add(HORIZON_YEARS * 366 * 86_400 * MICROSECONDS);
+        let horizon = now.0.saturating_add(HORIZON_YEARS * 366 * DAY * MICROSECONDS);
         match self.after(now) {
             Some(next) if next.0 <= horizon => Ok(()),
             Some(_) | None => Err(CronError::NoDate),
@@ -97,10 +100,20 @@ impl Schedule {
         walk::last_until(self, Real::floor(instant)).map(Real::timestamp)
     }
 
+    /// The instants after `from`, oldest first.
+    pub fn upcoming(&self, from: Timestamp) -> impl Iterator<Item = Timestamp> + '_ {
+        std::iter::successors(self.after(from), |last| self.after(*last))
+    }
+
     /// The instants after `from` up to and with `until`, oldest first.
     pub fn between(&self, from: Timestamp, until: Timestamp) -> impl Iterator<Item = Timestamp> + '_ {
-        let next = move |last: &Timestamp| self.after(*last).filter(|next| *next <= until);
-        std::iter::successors(next(&from), next)
+        self.upcoming(from).take_while(move |instant| *instant <= until)
+    }
+
+    /// An instant as clocks of the zone show it, in RFC 3339 with their offset.
+    #[must_use]
+    pub fn shown(&self, instant: Timestamp) -> String {
+        self.zone.shown(Real::floor(instant))
     }
 
     /// How many instants lie after `from` up to and with `until`, without going through them.

@@ -12,6 +12,7 @@ use weir_engine::{
 };
 use weir_host::{
     driver::{Answer, Companions, Driver, DriverConfig, Finished, StartExecution},
+    identity::Principal,
     runtime::{Runtime, RuntimeConfig},
     store::{NewPlugin, NewWorkflow, Store, StoreOptions, WorkflowVersion},
 };
@@ -63,14 +64,18 @@ impl Bench {
         self.driver.plugins_changed();
     }
 
-    /// The host stops, and another one starts on the same directory.
-    pub(crate) async fn restarted(self) -> Self {
+    /// The host stops.
+    pub(crate) async fn stopped(self) -> TempDir {
         let Self { driver, store, directory } = self;
         driver.stop().await;
         drop(driver);
         store.close().await;
-        drop(store);
-        let bench = Self::open(directory, DriverConfig::default()).await;
+        directory
+    }
+
+    /// The host stops, and another one starts on the same directory.
+    pub(crate) async fn restarted(self) -> Self {
+        let bench = Self::open(self.stopped().await, DriverConfig::default()).await;
         bench.driver.recover().await.unwrap();
         bench
     }
@@ -84,6 +89,7 @@ impl Bench {
             active: true,
             definition: Json::from_value(definition),
             triggers: Vec::new(),
+            expected_version: None,
         };
         Arc::new(self.store.create_workflow(new).await.unwrap().version)
     }
@@ -145,7 +151,9 @@ pub(crate) fn answer(option: &str) -> Answer {
         option_id: Some(option.to_owned()),
         comment: None,
         data: None,
-        decided_by: "tester".to_owned(),
+        decided_by: Principal::admin(),
+        invited: false,
+        request_digest: None,
         companions: Vec::new(),
     }
 }

@@ -4,7 +4,7 @@ mod deviation;
 mod expression;
 mod python;
 
-use std::{collections::BTreeMap, iter::successors};
+use std::collections::BTreeMap;
 
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use serde_json::{Value, json};
@@ -32,8 +32,7 @@ impl Case {
         let schedule = Schedule::parse(&self.text, self.zone).map_err(|error| error.to_string())?;
         let start = Timestamp(self.start * SECOND);
         schedule.check(start).map_err(|error| error.to_string())?;
-        let instants = successors(schedule.after(start), |last| schedule.after(*last));
-        Ok(instants.take(FIRES).map(|instant| instant.0 / SECOND).collect())
+        Ok(schedule.upcoming(start).take(FIRES).map(|instant| instant.0 / SECOND).collect())
     }
 }
 

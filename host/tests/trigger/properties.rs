@@ -136,7 +136,7 @@ fn spec() -> impl Strategy<Value = Spec> {
 
 /// A window of time: mostly around a moment at which the zone's clocks are changed.
 fn window(spec: &Spec, year: i16, change: usize, before: i64) -> (i64, i64) {
-    let length = if spec.with_seconds { 3 * 3600 } else { 3 * 86_400 };
+    let length = if spec.with_seconds { 2 * 3600 } else { 2 * 86_400 };
     let start = jiff::civil::date(year, 1, 1).to_zoned(TimeZone::UTC).unwrap().timestamp();
     let zone = TimeZone::get(spec.zone).unwrap();
     let around = zone.following(start).nth(change).map_or(start, |transition| transition.timestamp()).as_second();
@@ -149,11 +149,11 @@ fn seconds(instants: impl Iterator<Item = Timestamp>) -> Vec<i64> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
 
     #[test]
     fn r12_no_instant_is_missing_and_none_is_too_many(
-        spec in spec(), year in 2008_i16..2040, change in 0_usize..4, before in 0_i64..300_000, fraction in 0..SECOND,
+        spec in spec(), year in 2008_i16..2040, change in 0_usize..4, before in 0_i64..200_000, fraction in 0..SECOND,
     ) {
         let text = spec.text();
         let schedule = Schedule::parse(&text, spec.zone).unwrap();

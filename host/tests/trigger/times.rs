@@ -23,6 +23,5 @@ pub(super) fn schedule(text: &str, zone: &str) -> Schedule {
 
 /// The next instants after one, as the clocks of the schedule's zone show them.
 pub(super) fn next(schedule: &Schedule, from: &str, count: usize) -> Vec<String> {
-    let instants = std::iter::successors(schedule.after(at(from)), |last| schedule.after(*last));
-    instants.take(count).map(|instant| shown(instant, schedule.zone())).collect()
+    schedule.upcoming(at(from)).take(count).map(|instant| schedule.shown(instant)).collect()
 }

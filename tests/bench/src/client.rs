@@ -111,7 +111,7 @@ impl Head {
 pub(crate) fn encode(method: &str, path: &str, token: &str, content_type: &str, body: &[u8]) -> Vec<u8> {
     let length = body.len();
     let mut request = format!(
-        "{method} {path} HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer {token}\r\n\
+        "{method} {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\n\
          content-type: {content_type}\r\ncontent-length: {length}\r\n\r\n"
     )
     .into_bytes();

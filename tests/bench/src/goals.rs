@@ -50,6 +50,10 @@ pub(crate) fn of(name: &str) -> Option<Goal> {
         "idle_rss_mb" => at_most(60.0),
         "load_rss_mb" => at_most(250.0),
         "approvals_per_s" => Some(Goal::AtLeast { times: 0.0, floor: 1000.0 }),
+        "waiting_rss_growth_mb" => at_most(50.0),
+        "webhook_c1_cost" | "webhook_c32_cost" | "webhook_c256_cost" => at_most(1.3),
+        "cron_1k_lag_p99_ms" => at_most(1000.0),
+        "idle_triggers_cpu_ms_per_s" => at_most(1.0),
         _ => None,
     }
 }

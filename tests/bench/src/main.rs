@@ -57,13 +57,18 @@ enum Part {
     Loops,
     /// Start and approvals with many waiting executions.
     Waiting,
+    /// Signed webhooks beside direct starts.
+    Webhooks,
+    /// Schedules: many that are idle, and many that are due at once.
+    Schedules,
     /// One plugin call.
     Calls,
     /// The HTTP library alone.
     Hello,
 }
 
-const PARTS: [Part; 5] = [Part::Chains, Part::Loops, Part::Waiting, Part::Calls, Part::Hello];
+const PARTS: [Part; 7] =
+    [Part::Chains, Part::Loops, Part::Waiting, Part::Webhooks, Part::Schedules, Part::Calls, Part::Hello];
 
 fn main() -> Result<ExitCode> {
     if std::env::args().nth(1).as_deref() == Some(limits::hello::SUBCOMMAND) {
@@ -112,6 +117,8 @@ async fn run(bench: &mut Bench, part: Part) -> (&'static str, Result<()>) {
         Part::Chains => ("chains", bench.measure_chains().await),
         Part::Loops => ("loops", bench.measure_loops().await),
         Part::Waiting => ("waiting", bench.measure_waiting().await),
+        Part::Webhooks => ("webhooks", bench.measure_webhooks().await),
+        Part::Schedules => ("schedules", bench.measure_schedules().await),
         Part::Calls => ("calls", bench.measure_calls().await),
         Part::Hello => ("hello", bench.measure_hello().await),
     }

@@ -21,7 +21,9 @@ pub(crate) mod calls;
 pub(crate) mod chain;
 pub(crate) mod hello;
 pub(crate) mod loops;
+pub(crate) mod schedules;
 pub(crate) mod waiting;
+pub(crate) mod webhooks;
 
 /// How much is done.
 #[derive(Debug, Clone)]

@@ -149,7 +149,7 @@ fn cell(row: &SqliteRow, i: usize) -> Result<Cell> {
 }
 
 /// The one SQLite file in a directory, known by its first bytes.
-fn database_in(data: &Path) -> Result<PathBuf> {
+pub(crate) fn database_in(data: &Path) -> Result<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(data).with_context(|| format!("listing {}", data.display()))? {
         let path = entry?.path();

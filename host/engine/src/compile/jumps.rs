@@ -8,7 +8,7 @@ use crate::{
     graph::{Jump, OnError, StepIx},
 };
 
-use super::{layout::Layout, similar::similar};
+use super::{layout::Layout, similar::Suggestions};
 
 /// All the ways that lead on from one step.
 #[derive(Debug, Clone)]
@@ -26,13 +26,16 @@ pub(super) struct Jumps {
 
 /// Resolves all jumps. One that leads nowhere is reported, and treated as if it were not given.
 pub(super) fn resolve(layout: &Layout<'_>, diagnostics: &mut Diagnostics) -> Vec<Jumps> {
-    (0..layout.steps.len()).map(|from| Resolver { layout, from, diagnostics }.jumps()).collect()
+    let mut suggestions = Suggestions::new();
+    let resolver = |from| Resolver { layout, from, diagnostics, suggestions: &mut suggestions }.jumps();
+    (0..layout.steps.len()).map(resolver).collect()
 }
 
 struct Resolver<'l, 'd> {
     layout: &'l Layout<'d>,
     from: StepIx,
     diagnostics: &'l mut Diagnostics,
+    suggestions: &'l mut Suggestions,
 }
 
 impl Resolver<'_, '_> {
@@ -77,7 +80,7 @@ impl Resolver<'_, '_> {
 
     fn step(&mut self, id: &str, place: &Place) -> Option<StepIx> {
         let Some(step) = self.layout.by_id.get(id).copied() else {
-            let hint = match similar(id, self.layout.ids()) {
+            let hint = match self.suggestions.find(id, self.layout.ids()) {
                 Some(similar) => format!("did you mean `{similar}`?"),
                 None => "`\"$end\"` leaves the block".to_owned(),
             };

@@ -10,7 +10,7 @@ use crate::{
     graph::Target,
 };
 
-use super::{Catalog, Found};
+use super::{Catalog, Found, similar::SUGGESTIONS_MAX};
 
 /// How many similar names a message holds at most.
 const SIMILAR_MAX: usize = 5;
@@ -19,11 +19,13 @@ const SIMILAR_MAX: usize = 5;
 pub(super) struct Names<'c> {
     pub(super) catalog: &'c dyn Catalog,
     pub(super) targets: BTreeMap<String, Target>,
+    /// How many names meant nothing.
+    missing: usize,
 }
 
 impl<'c> Names<'c> {
     pub(super) fn new(catalog: &'c dyn Catalog) -> Self {
-        Self { catalog, targets: BTreeMap::new() }
+        Self { catalog, targets: BTreeMap::new(), missing: 0 }
     }
 
     /// What `name` means; what it cannot mean is reported.
@@ -46,8 +48,8 @@ impl<'c> Names<'c> {
                 diagnostics.error(place, DiagnosticCode::AmbiguousName, message);
                 return None;
             }
-            Found::Missing { similar } => {
-                self.report_missing(name, agent, &similar, place, diagnostics);
+            Found::Missing => {
+                self.report_missing(name, agent, place, diagnostics);
                 return None;
             }
         };
@@ -65,21 +67,16 @@ impl<'c> Names<'c> {
         Some(target)
     }
 
-    fn report_missing(
-        &self,
-        name: &str,
-        agent: bool,
-        similar: &[String],
-        place: &Place,
-        diagnostics: &mut Diagnostics,
-    ) {
+    fn report_missing(&mut self, name: &str, agent: bool, place: &Place, diagnostics: &mut Diagnostics) {
         match self.catalog.find(name, !agent) {
             Found::One(_) | Found::Ambiguous(_) => return report_kind(name, agent, place, diagnostics),
-            Found::Missing { .. } => {}
+            Found::Missing => {}
         }
         let (word, code) =
             if agent { ("agent", DiagnosticCode::UnknownAgent) } else { ("tool", DiagnosticCode::UnknownTool) };
-        let hint = match similar {
+        self.missing += 1;
+        let similar = if self.missing > SUGGESTIONS_MAX { Vec::new() } else { self.catalog.similar(name, agent) };
+        let hint = match similar.as_slice() {
             [] => "install a plugin that offers it".to_owned(),
             similar => format!("did you mean {}?", list(similar)),
         };

@@ -11,10 +11,7 @@ use crate::{
     reference::{self, Template},
 };
 
-use super::{flow::Flow, jumps::Jumps, layout::Layout, similar::similar};
-
-/// For how many references a similar name is looked for.
-const SUGGESTIONS_MAX: usize = 20;
+use super::{flow::Flow, jumps::Jumps, layout::Layout, similar::Suggestions};
 
 /// What each step can see.
 pub(super) struct Scopes<'l, 'd> {
@@ -23,7 +20,7 @@ pub(super) struct Scopes<'l, 'd> {
     diagnostics: &'l mut Diagnostics,
     /// The names that loops give to their items.
     item_variables: BTreeSet<&'d str>,
-    suggestions: usize,
+    suggestions: Suggestions,
 }
 
 /// Where a reference stands: before a step, or at the end of the workflow's own block.
@@ -58,7 +55,7 @@ impl<'l, 'd> Scopes<'l, 'd> {
             _ => None,
         });
         let item_variables = item_variables.collect();
-        Self { layout, flows: flows.collect(), diagnostics, item_variables, suggestions: 0 }
+        Self { layout, flows: flows.collect(), diagnostics, item_variables, suggestions: Suggestions::new() }
     }
 
     /// Warns of steps that nothing leads to.
@@ -140,12 +137,8 @@ impl<'l, 'd> Scopes<'l, 'd> {
     }
 
     fn suggestion(&mut self, name: &str) -> String {
-        self.suggestions += 1;
-        if self.suggestions > SUGGESTIONS_MAX {
-            return String::new();
-        }
         let names = ["input", "workflow", "trigger"].into_iter().chain(self.layout.ids());
-        similar(name, names).map(|similar| format!(": did you mean `{similar}`?")).unwrap_or_default()
+        self.suggestions.find(name, names).map(|similar| format!(": did you mean `{similar}`?")).unwrap_or_default()
     }
 
     fn availability(&self, spot: Spot, name: &str) -> Availability {

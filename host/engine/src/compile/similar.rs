@@ -5,8 +5,27 @@ const DISTANCE_MAX: usize = 2;
 /// The most bytes of a name that is compared.
 const NAME_BYTES_MAX: usize = 64;
 
-/// The name that is most like `wrong`, if one is much like it.
-pub(super) fn similar<'n>(wrong: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+/// For how many wrong names one is looked for: each is compared with all that there are.
+pub(super) const SUGGESTIONS_MAX: usize = 20;
+
+/// Looks for what was meant, for the first few names that are wrong.
+pub(super) struct Suggestions {
+    left: usize,
+}
+
+impl Suggestions {
+    pub(super) fn new() -> Self {
+        Self { left: SUGGESTIONS_MAX }
+    }
+
+    /// The name that is most like `wrong`, if one is much like it.
+    pub(super) fn find<'n>(&mut self, wrong: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+        self.left = self.left.checked_sub(1)?;
+        similar(wrong, names)
+    }
+}
+
+fn similar<'n>(wrong: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
     if wrong.len() > NAME_BYTES_MAX {
         return None;
     }

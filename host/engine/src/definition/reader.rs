@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use super::{
     DESCRIPTION_CHARACTERS_MAX,
     after::{destination, on_error, retry, timeout},
+    approvers,
     diagnostic::{DiagnosticCode, Diagnostics, Place},
     fields::{Fields, shown, too_many, wrong_type},
     guardrails, schema,
@@ -255,7 +256,7 @@ impl Reader<'_> {
             on_timeout: inner.word("on_timeout", &words, self.diagnostics).unwrap_or(OnTimeout::Fail),
             options: self.options(&mut inner),
             form_schema: schema::read(&mut inner, "form_schema", self.diagnostics),
-            approvers: inner.texts("approvers", self.diagnostics),
+            approvers: approvers::read(&mut inner, self.diagnostics),
         };
         inner.close(self.diagnostics);
         Some(kind)
@@ -350,14 +351,20 @@ impl Reader<'_> {
                 .small("max_iterations", 0, ITERATIONS_MAX, self.diagnostics)
                 .unwrap_or(ITERATIONS_DEFAULT),
             max_concurrency: inner.small("max_concurrency", 1, FAN_OUT_MAX as u32, self.diagnostics).unwrap_or(1),
-            steps: match inner.list("steps", self.diagnostics) {
-                Some((list, place)) => self.block(list, &place, depth + 1),
-                None => Vec::new(),
-            },
+            steps: self.body(&mut inner, depth),
             fail: inner.word("on_error", &[("fail", true), ("continue", false)], self.diagnostics).unwrap_or(true),
         };
         inner.close(self.diagnostics);
         Some(kind)
+    }
+
+    /// The steps of a loop. Without any, nothing but `max_iterations` would bound what loops within loops open.
+    fn body(&mut self, fields: &mut Fields<'_>, depth: usize) -> Vec<StepDefinition> {
+        let Some((list, place)) = fields.list("steps", self.diagnostics) else { return Vec::new() };
+        if list.is_empty() {
+            self.diagnostics.error(&place, DiagnosticCode::Empty, "a loop needs at least one step");
+        }
+        self.block(list, &place, depth + 1)
     }
 
     fn item_variable(&mut self, fields: &mut Fields<'_>) -> Arc<str> {

@@ -9,6 +9,12 @@ use super::{Missing, MissingReason, Reference, ReferenceError, VALUE_BYTES_MAX, 
 
 /// How deep a template may be nested.
 const DEPTH_MAX: usize = 64;
+/// The most references of one template.
+const REFERENCES_MAX: usize = 10_000;
+/// The most errors that are told of one template.
+const ERRORS_MAX: usize = 1_000;
+/// The most bytes of a pointer: every reference has one, and names may be as long as the document.
+const POINTER_BYTES_MAX: usize = 1_024;
 
 /// A value with references in it.
 ///
@@ -41,7 +47,7 @@ enum Piece {
 /// A reference in a template.
 #[derive(Debug, Clone)]
 pub struct Place<'t> {
-    /// JSON pointer within the template.
+    /// JSON pointer within the template; to what is around the place where it would become very long.
     pub pointer: String,
     /// The reference.
     pub reference: &'t Reference,
@@ -53,9 +59,10 @@ impl Template {
     /// Parses every reference in `value`.
     ///
     /// # Errors
-    /// All references that cannot be read, each with its JSON pointer within `value`.
+    /// The references that cannot be read, each with its JSON pointer within `value`, up to a bound; or there are more
+    /// than 10 000 references.
     pub fn compile(value: &Value) -> Result<Self, Vec<(String, ReferenceError)>> {
-        let mut compiler = Compiler { pointer: String::new(), depth: 0, errors: Vec::new() };
+        let mut compiler = Compiler::default();
         let node = compiler.node(value);
         if compiler.errors.is_empty() { Ok(Self(node)) } else { Err(compiler.errors) }
     }
@@ -79,7 +86,7 @@ impl Template {
     #[must_use]
     pub fn places(&self) -> Vec<Place<'_>> {
         let mut places = Vec::new();
-        collect(&self.0, "", &mut places);
+        collect(&self.0, &mut Pointer::default(), &mut places);
         places
     }
 
@@ -134,8 +141,8 @@ fn text(pieces: &[Piece], view: &dyn View, budget: &mut Budget) -> Result<String
     Ok(text)
 }
 
-fn collect<'t>(node: &'t Node, pointer: &str, places: &mut Vec<Place<'t>>) {
-    let mut add = |reference, has_default| places.push(Place { pointer: pointer.to_owned(), reference, has_default });
+fn collect<'t>(node: &'t Node, at: &mut Pointer, places: &mut Vec<Place<'t>>) {
+    let mut add = |reference, has_default| places.push(Place { pointer: at.text.clone(), reference, has_default });
     match node {
         Node::Literal(_) => {}
         Node::Reference { reference, default } => add(reference, default.is_some()),
@@ -148,32 +155,74 @@ fn collect<'t>(node: &'t Node, pointer: &str, places: &mut Vec<Place<'t>>) {
         }
         Node::Array(items) => {
             for (index, item) in items.iter().enumerate() {
-                collect(item, &format!("{pointer}/{index}"), places);
+                let back = at.enter(&index.to_string());
+                collect(item, at, places);
+                at.leave(back);
             }
         }
         Node::Object(members) => {
             for (name, member) in members {
-                collect(member, &format!("{pointer}/{}", escape(name)), places);
+                let back = at.enter(name);
+                collect(member, at, places);
+                at.leave(back);
             }
         }
     }
 }
 
-/// A member's name as a token of a JSON pointer.
-fn escape(name: &str) -> String {
-    name.replace('~', "~0").replace('/', "~1")
+/// A JSON pointer on its way through a value.
+#[derive(Default)]
+struct Pointer {
+    text: String,
+    /// How many steps down are not written any more.
+    beyond: usize,
 }
 
+impl Pointer {
+    /// Goes down to a member or an item; [`Pointer::leave`] takes what comes back.
+    fn enter(&mut self, name: &str) -> usize {
+        let length = self.text.len();
+        if self.beyond > 0 || length + name.len() > POINTER_BYTES_MAX {
+            self.beyond += 1;
+        } else {
+            self.text.push('/');
+            self.text.push_str(&name.replace('~', "~0").replace('/', "~1"));
+        }
+        length
+    }
+
+    fn leave(&mut self, length: usize) {
+        if self.beyond > 0 {
+            self.beyond -= 1;
+        } else {
+            self.text.truncate(length);
+        }
+    }
+}
+
+#[derive(Default)]
 struct Compiler {
-    pointer: String,
+    pointer: Pointer,
     depth: usize,
+    references: usize,
     errors: Vec<(String, ReferenceError)>,
 }
 
 impl Compiler {
     fn fail(&mut self, error: ReferenceError) -> Node {
-        self.errors.push((self.pointer.clone(), error));
+        if self.errors.len() < ERRORS_MAX {
+            self.errors.push((self.pointer.text.clone(), error));
+        }
         Node::Literal(Value::Null)
+    }
+
+    fn reference(&mut self, query: &str) -> Result<Reference, ReferenceError> {
+        let reference = Reference::parse(query)?;
+        self.references += 1;
+        if self.references > REFERENCES_MAX {
+            return Err(ReferenceError(format!("more than {REFERENCES_MAX} references in one value")));
+        }
+        Ok(reference)
     }
 
     fn node(&mut self, value: &Value) -> Node {
@@ -198,13 +247,11 @@ impl Compiler {
     }
 
     fn child(&mut self, token: &str, value: &Value) -> Node {
-        let length = self.pointer.len();
-        self.pointer.push('/');
-        self.pointer.push_str(&escape(token));
+        let back = self.pointer.enter(token);
         self.depth += 1;
         let node = self.node(value);
         self.depth -= 1;
-        self.pointer.truncate(length);
+        self.pointer.leave(back);
         node
     }
 
@@ -224,7 +271,7 @@ impl Compiler {
             )));
         }
         match members.get("$path") {
-            Some(Value::String(query)) => match Reference::parse(query) {
+            Some(Value::String(query)) => match self.reference(query) {
                 Ok(reference) => Node::Reference { reference, default: members.get("default").cloned() },
                 Err(error) => self.fail(error),
             },
@@ -234,7 +281,7 @@ impl Compiler {
 
     fn string(&mut self, text: &str) -> Node {
         if text.starts_with("$.") || text.starts_with("$[") {
-            match Reference::parse(text) {
+            match self.reference(text) {
                 Ok(reference) => return Node::Reference { reference, default: None },
                 Err(error) if is_meant_as_query(text) => return self.fail(error),
                 Err(_) => {}
@@ -260,7 +307,7 @@ impl Compiler {
                     length
                 }
                 Token::Reference { query, length } => {
-                    match Reference::parse(query) {
+                    match self.reference(query) {
                         Ok(reference) => pieces.reference(reference),
                         Err(error) => drop(self.fail(error)),
                     }

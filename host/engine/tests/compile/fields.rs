@@ -96,6 +96,17 @@ fn each_field_of_a_human_step_is_checked() {
             "unknown_step /steps/0/human_config/options/0/next_step",
         ),
         (human(json!({"notification": "{{ $.input[ }}"})), "invalid_reference /steps/0/human_config/notification"),
+        (human(json!({"approvers": "pat"})), "invalid_type /steps/0/human_config/approvers"),
+        (human(json!({"approvers": {"roles": ["boss"]}})), "invalid_value /steps/0/human_config/approvers/roles/0"),
+        (human(json!({"approvers": {"quorum": 0}})), "invalid_value /steps/0/human_config/approvers/quorum"),
+        (
+            human(json!({"approvers": {"users": ["pat", "pat"], "quorum": 2}})),
+            "invalid_value /steps/0/human_config/approvers/quorum",
+        ),
+        (
+            human(json!({"approvers": {"requester_may_decide": "no"}})),
+            "invalid_type /steps/0/human_config/approvers/requester_may_decide",
+        ),
         (human(json!({"approvers": [1]})), "invalid_type /steps/0/human_config/approvers/0"),
         (human(json!({"form_schema": []})), "invalid_type /steps/0/human_config/form_schema"),
     ]);
@@ -105,24 +116,28 @@ fn each_field_of_a_human_step_is_checked() {
 fn each_field_of_loops_and_parallel_steps_is_checked() {
     let branches: Vec<Value> = (0..65).map(|n| echo(&format!("b{n}"), "")).collect();
     expect_each(&[
-        (looped(json!({"items_path": "input.x", "steps": []})), "implied_reference /steps/0/loop_config/items_path"),
         (
-            looped(json!({"items_path": "$.input", "steps": [], "max_iterations": 1e9})),
+            looped(json!({"items_path": "input.x", "steps": [echo("b", "")]})),
+            "implied_reference /steps/0/loop_config/items_path",
+        ),
+        (
+            looped(json!({"items_path": "$.input", "steps": [echo("b", "")], "max_iterations": 1e9})),
             "invalid_value /steps/0/loop_config/max_iterations",
         ),
         (
-            looped(json!({"items_path": "$.input", "steps": [], "max_concurrency": 65})),
+            looped(json!({"items_path": "$.input", "steps": [echo("b", "")], "max_concurrency": 65})),
             "invalid_value /steps/0/loop_config/max_concurrency",
         ),
         (
-            looped(json!({"items_path": "$.input", "steps": [], "item_variable": "a"})),
+            looped(json!({"items_path": "$.input", "steps": [echo("b", "")], "item_variable": "a"})),
             "reserved_name /steps/0/loop_config/item_variable",
         ),
         (
-            looped(json!({"items_path": "$.input", "steps": [], "item_variable": "input"})),
+            looped(json!({"items_path": "$.input", "steps": [echo("b", "")], "item_variable": "input"})),
             "reserved_name /steps/0/loop_config/item_variable",
         ),
         (looped(json!({"items_path": "$.input"})), "missing_field /steps/0/loop_config/steps"),
+        (looped(json!({"items_path": "$.input", "steps": []})), "empty /steps/0/loop_config/steps"),
         (parallel(json!([]), json!({})), "empty /steps/0/parallel_steps"),
         (parallel(json!(branches), json!({})), "too_many /steps/0/parallel_steps"),
         (
@@ -166,7 +181,7 @@ fn windows_of_nested_loops_are_multiplied() {
             json!([{ "id": id, "type": "loop",
                 "loop_config": { "items_path": "$.input.items", "max_concurrency": width, "steps": steps } }])
         };
-        let deepest = config("c", inner, json!([]));
+        let deepest = config("c", inner, json!([echo("d", "")]));
         json!({ "name": "w", "steps": config("a", 64, config("b", 64, deepest)) })
     };
     expect(&nested(1), &[]);

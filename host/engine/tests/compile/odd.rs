@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use weir_engine::compile::check;
 
-use super::{Everything, Few, workflow};
+use super::{Everything, Few, echo, problems, with, workflow};
 
 const WORDS: &[&str] = &[
     "a",
@@ -141,4 +141,37 @@ proptest! {
         let has_errors = checked.diagnostics.iter().any(|d| d.is_error());
         prop_assert_eq!(checked.graph.is_none(), has_errors);
     }
+}
+
+#[test]
+fn long_names_around_many_references_stay_cheap_to_tell() {
+    let long = "k".repeat(100_000);
+    let sound: Vec<&str> = vec!["$.nobody"; 5_000];
+    let broken: Vec<&str> = vec!["$.a["; 5_000];
+    for (texts, code) in [(sound, "unknown_reference"), (broken, "invalid_reference")] {
+        let arguments = json!({ "near": { &long: texts } });
+        let found = problems(&workflow(json!([with(echo("a", ""), "tool_args", arguments)])));
+        assert!(found.len() >= 1_000, "{}", found.len());
+        assert!(found.iter().all(|problem| problem.len() < 2_000), "a pointer is very long");
+        assert_eq!(found[0], format!("{code} /steps/0/tool_args/near"));
+    }
+}
+
+#[test]
+fn one_value_holds_a_bounded_number_of_references() {
+    let references: Vec<&str> = vec!["$.input.x"; 10_001];
+    let found = problems(&workflow(json!([with(echo("a", ""), "tool_args", json!({ "list": references }))])));
+    assert_eq!(found, ["invalid_reference /steps/0/tool_args/list/10000"]);
+}
+
+#[test]
+fn only_the_first_wrong_names_are_answered_with_what_may_be_meant() {
+    let step = |n: usize| with(echo(&format!("s{n}"), ""), "next_step", json!(format!("s{n}x")));
+    let checked = check(&workflow(Value::Array((0..100).map(step).collect())), &Few);
+    let hints = checked.diagnostics.iter().filter(|d| d.message.contains("did you mean"));
+    assert_eq!(hints.count(), 20);
+    let step = |n: usize| with(echo(&format!("s{n}"), ""), "tool", json!("text.ecko"));
+    let checked = check(&workflow(Value::Array((0..100).map(step).collect())), &Few);
+    let hints = checked.diagnostics.iter().filter(|d| d.message.contains("did you mean"));
+    assert_eq!(hints.count(), 20);
 }

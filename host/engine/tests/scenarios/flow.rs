@@ -139,3 +139,26 @@ fn steps_of_a_parallel_step_are_seen_by_name_after_the_join() {
     let call = world.call("after");
     assert_eq!(world.live.plugin_call(call).unwrap().input.value(), &json!({ "x": 1, "z": 3 }));
 }
+
+#[test]
+fn an_agents_text_becomes_an_object_and_a_tools_stays_a_text() {
+    let ask = json!({ "id": "ask", "type": "agent", "agent": "sim.think", "agent_prompt": "why?" });
+    let mut world = world_of(
+        json!({ "steps": [ask, tool("t")], "output": { "said": "$.ask.result", "told": "$.ask.content", "t": "$.t" } }),
+        json!({}),
+    );
+    world.succeed("ask", json!("because"));
+    world.succeed("t", json!("text"));
+    assert_eq!(world.output(), json!({ "said": "because", "told": "because", "t": "text" }));
+}
+
+#[test]
+fn step_outputs_are_those_of_the_workflows_own_steps() {
+    let steps = json!([parallel("p", "wait_all", json!([tool("a"), tool("b")])), tool("last")]);
+    let mut world = world(steps);
+    world.succeed("p.a", json!(1));
+    world.succeed("p.b", json!(2));
+    world.succeed("last", json!(3));
+    let outputs: Vec<&str> = world.live.step_outputs().map(|(step, _)| &**step).collect();
+    assert_eq!(outputs, ["p", "last"]);
+}

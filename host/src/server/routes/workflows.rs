@@ -173,13 +173,8 @@ pub(crate) async fn update(
     DefinitionBody(definition): DefinitionBody,
 ) -> Result<Json<SavedView>, ApiError> {
     let current = app.workflow(&workflow).await?;
-    if let Some(expected) = query.expected_version
-        && expected != current.row.version
-    {
-        let detail = format!("the newest version is {}, not {expected}; read it and merge", current.row.version);
-        return Err(ApiError::new(Code::VersionConflict, detail));
-    }
     let (new, warnings) = validated(&app, definition).await?;
+    let new = NewWorkflow { expected_version: query.expected_version, ..new };
     let entry = act.done(&*current.row.id).with(json!({ "name": new.name }));
     let saved = app.store.audited(entry).update_workflow(&current.row.id, new).await;
     app.triggers.changed();
@@ -246,7 +241,7 @@ async fn validated(app: &App, definition: Value) -> Result<(NewWorkflow, Vec<Fie
     }
     let Definition { name, description, active, .. } = checked.definition;
     let (triggers, definition) = (checked.triggers, Document::from_value(definition));
-    Ok((NewWorkflow { name, description, active, definition, triggers }, warnings))
+    Ok((NewWorkflow { name, description, active, definition, triggers, expected_version: None }, warnings))
 }
 
 /// Errors, and warnings.

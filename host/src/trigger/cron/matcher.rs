@@ -9,6 +9,7 @@ use std::str::FromStr as _;
 use chrono::{DateTime, Utc};
 
 use super::{
+    END,
     error::{CronError, Field},
     fields::{DayRule, Fields, every},
     zone::Civil,
@@ -44,7 +45,8 @@ impl Matcher {
 
     /// The last time that is not after this one.
     pub(super) fn last_until(&self, civil: Civil) -> Option<Civil> {
-        let from = date_time(Civil(civil.0.saturating_add(1)))?;
+        // From beyond its last year the crate goes back to the same date of that year, not to the year's end.
+        let from = date_time(Civil(civil.0.min(END - 1) + 1))?;
         let found = self.schedules().filter_map(|schedule| schedule.after(&from).next_back());
         found.max().map(|last| Civil(last.timestamp()))
     }

@@ -6,10 +6,12 @@ use jiff::{
 };
 use weir_engine::id::Timestamp;
 
-use super::{MICROSECONDS, error::CronError};
+use super::{DAY, END, MICROSECONDS, error::CronError};
 
 /// The longest name of a zone, in bytes; the database's longest has 32.
 const NAME_BYTES_MAX: usize = 64;
+/// Files of a machine's database that stand for its own zone, whatever that is.
+const OF_THE_MACHINE: [&str; 2] = ["localtime", "posixrules"];
 /// So many transitions in a row may leave the offset as it is.
 const IDLE_TRANSITIONS_MAX: usize = 64;
 
@@ -22,34 +24,34 @@ pub(super) struct Real(pub(super) i64);
 pub(super) struct Civil(pub(super) i64);
 
 impl Real {
-    /// The second that an instant is in.
+    /// The second that an instant is in; a little before 1970 or after the last year for what is farther away, where
+    /// no schedule has instants.
     pub(super) fn floor(instant: Timestamp) -> Self {
-        Self(instant.0.div_euclid(MICROSECONDS))
+        Self(instant.0.div_euclid(MICROSECONDS).clamp(-2 * DAY, END + 2 * DAY))
     }
 
     pub(super) fn timestamp(self) -> Timestamp {
-        Timestamp(self.0.saturating_mul(MICROSECONDS))
+        Timestamp(self.0 * MICROSECONDS)
     }
 
     fn instant(self) -> Instant {
-        let bounded = self.0.clamp(Instant::MIN.as_second(), Instant::MAX.as_second());
-        Instant::from_second(bounded).unwrap_or(Instant::UNIX_EPOCH)
+        Instant::from_second(self.0).unwrap_or(Instant::UNIX_EPOCH)
     }
 
     /// What a wall shows whose clock is so many seconds ahead of UTC.
     pub(super) fn civil(self, offset: i64) -> Civil {
-        Civil(self.0.saturating_add(offset))
+        Civil(self.0 + offset)
     }
 }
 
 impl Civil {
     /// When a wall shows this whose clock is so many seconds ahead of UTC.
     pub(super) fn real(self, offset: i64) -> Real {
-        Real(self.0.saturating_sub(offset))
+        Real(self.0 - offset)
     }
 
     pub(super) fn before(self) -> Self {
-        Self(self.0.saturating_sub(1))
+        Self(self.0 - 1)
     }
 }
 
@@ -83,16 +85,22 @@ impl Zone {
     pub(super) fn find(name: &str) -> Result<Self, CronError> {
         let refused = || CronError::Zone { name: name.chars().take(NAME_BYTES_MAX).collect() };
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/_+-".contains(&byte);
-        if name.len() > NAME_BYTES_MAX || !name.bytes().all(plain) {
+        let strange = name.len() > NAME_BYTES_MAX || !name.bytes().all(plain);
+        if strange || OF_THE_MACHINE.iter().any(|own| own.eq_ignore_ascii_case(name)) {
             return Err(refused());
         }
-        let zone = TimeZone::get(name).map_err(|_| refused())?;
+        let zone = TimeZone::get(name).ok().filter(|zone| !zone.is_unknown()).ok_or_else(refused)?;
         let name = zone.iana_name().unwrap_or(name).to_owned();
         Ok(Self { zone, name })
     }
 
     pub(super) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// An instant in RFC 3339, with the zone's offset.
+    pub(super) fn shown(&self, real: Real) -> String {
+        real.instant().to_zoned(self.zone.clone()).strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()
     }
 
     /// How many seconds clocks are ahead of UTC at an instant.
@@ -108,7 +116,7 @@ impl Zone {
 
     /// The last change that is not after an instant.
     pub(super) fn change_until(&self, real: Real) -> Option<Change> {
-        let next = Real(real.0.saturating_add(1)).instant();
+        let next = Real(real.0 + 1).instant();
         let transitions = self.zone.preceding(next).take(IDLE_TRANSITIONS_MAX);
         transitions.map(|transition| self.change(transition.timestamp())).find(|change| change.before != change.after)
     }

@@ -25,8 +25,10 @@ impl Bench {
     pub(crate) async fn measure_waiting(&mut self) -> Result<()> {
         let data = self.folder()?;
         let server = self.installed_server(data.path()).await?;
+        let rss = process::rss_mb(server.pid)?;
         let ids = self.submit(&server).await?;
         until_none_is(&server, &["pending", "running"]).await?;
+        self.report.add("waiting_rss_growth_mb", process::rss_mb(server.pid)? - rss, "MiB");
         let sampled = ids.first().context("finding an execution")?;
         let before = Sample::read(data.path(), sampled).await?;
         server.crash().await?;
