@@ -13,6 +13,7 @@ use crate::{
 };
 
 mod approvals;
+mod audit;
 mod cron;
 mod demo;
 mod executions;
@@ -24,7 +25,9 @@ mod progress;
 mod reference;
 mod run;
 mod serve;
+mod tokens;
 mod triggers;
+mod users;
 mod workflows;
 
 const EXAMPLES: &str = "\
@@ -36,6 +39,9 @@ Examples:
   weir executions list --status awaiting_human    what waits for people
   weir triggers list --type cron                  what is due when
   weir approve EXECUTION --option approve         answer
+  weir tokens create ci --role operator           a token for a program
+  weir users add alice --role author,approver     a user for the web app; asks for the password
+  weir audit verify                               check that nothing was changed in the audit log
   weir run flow.json --input '{\"n\": 1}' --plugin text.wasm
                                                   run one workflow without a host
   weir reference '$.input.a' --scope @scope.json  what a reference resolves to
@@ -63,7 +69,7 @@ struct Globals {
     /// The host to talk to.
     #[arg(long, global = true, env = "WEIR_URL", value_name = "URL", default_value_t = format!("http://{LISTEN_DEFAULT}"), hide_env_values = true)]
     url: String,
-    /// The host's admin token.
+    /// A token of the host: one of `weir tokens`, or the admin token.
     #[arg(long, global = true, env = "WEIR_TOKEN", value_name = "TOKEN", hide_env_values = true)]
     token: Option<String>,
     /// The data directory: of the host, or where a client finds the token.
@@ -101,6 +107,15 @@ enum Command {
     /// Plugins: inspect, add, list, show, enable, disable, delete.
     #[command(subcommand, visible_alias = "plugins")]
     Plugin(plugins::Plugin),
+    /// API tokens: create, list, revoke.
+    #[command(subcommand, visible_alias = "token")]
+    Tokens(tokens::Tokens),
+    /// Users: add, list, password, set-roles, enable, disable, delete.
+    #[command(subcommand, visible_alias = "user")]
+    Users(users::Users),
+    /// The audit log: list, verify.
+    #[command(subcommand)]
+    Audit(audit::Audit),
     /// Show what a reference or template resolves to.
     Reference(reference::Reference),
     /// Schedules: when they run.
@@ -169,6 +184,9 @@ async fn run(cli: Cli, out: Out) -> anyhow::Result<Outcome> {
         Command::Notices(notices) => notices.run(&globals.client()?, out).await,
         Command::Triggers(triggers) => triggers.run(&globals.client()?, out).await,
         Command::Plugin(plugin) => plugin.run(globals, out).await,
+        Command::Tokens(tokens) => tokens.run(&globals.client()?, out).await,
+        Command::Users(users) => users.run(&globals.client()?, out).await,
+        Command::Audit(audit) => audit.run(&globals.client()?, out).await,
         Command::Reference(reference) => reference.run(out),
         Command::Cron(cron) => cron.run(out),
         Command::Openapi => {

@@ -25,12 +25,24 @@ pub struct Config {
     pub log: String,
     /// Whether log lines are JSON, for machines.
     pub log_json: bool,
+    /// Names by which clients may call the host, beside `localhost` and the address that it listens on: `weir.example.com`,
+    /// or `*.example.com` for all below it.
+    pub allowed_hosts: Vec<String>,
+    /// Origins whose pages may act in the name of a user who is signed in, beside the host's own: `https://ui.example.com`.
+    pub allowed_origins: Vec<String>,
+    /// Addresses and networks of proxies that are believed when they say for whom they ask (`X-Forwarded-For`,
+    /// `X-Forwarded-Proto`): `10.0.0.0/8`.
+    pub trusted_proxies: Vec<String>,
+    /// The most connections from one address at a time, other than from a trusted proxy.
+    pub connections_per_address: usize,
     /// What may be reached beyond public addresses.
     pub egress: EgressConfig,
     /// The ways to reach people, by the names under which human steps list them.
     pub channels: BTreeMap<String, ChannelConfig>,
     /// What links to this host begin with: `https://weir.example.com`; by default `http://` and the address that it listens on.
     pub public_url: Option<String>,
+    /// Whether schedules start workflows.
+    pub schedules: bool,
     /// The program `weir`, which is started to compile plugins; by default the running one.
     #[serde(skip)]
     pub program: Option<PathBuf>,
@@ -43,9 +55,14 @@ impl Default for Config {
             listen: LISTEN_DEFAULT,
             log: "info".to_owned(),
             log_json: false,
+            allowed_hosts: Vec::new(),
+            allowed_origins: Vec::new(),
+            trusted_proxies: Vec::new(),
+            connections_per_address: 512,
             egress: EgressConfig::default(),
             channels: BTreeMap::new(),
             public_url: None,
+            schedules: true,
             program: None,
         }
     }

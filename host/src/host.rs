@@ -5,19 +5,23 @@ use std::{io, net::SocketAddr, sync::Arc};
 use tokio::{net::TcpListener, task::JoinHandle};
 
 use crate::{
+    accounts::Accounts,
     config::Config,
     driver::{Driver, DriverConfig},
     egress::Egress,
     notices::Notices,
     runtime::{Runtime, RuntimeConfig, RuntimeError},
     server::{
-        self, App,
-        auth::{AdminToken, Guard, TokenError},
+        self, App, AppParts,
+        auth::{AdminToken, TokenError},
+        network::Network,
         shutdown::{self, Trigger},
     },
     store::{Store, StoreError, StoreOptions},
     trigger::Triggers,
 };
+
+mod housekeeping;
 
 /// Starts hosts.
 #[derive(Debug)]
@@ -26,6 +30,9 @@ pub struct Host;
 /// Why a host did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartHostError {
+    /// A setting makes no sense.
+    #[error("could not use the configuration: {0}")]
+    Config(String),
     /// The store cannot be opened.
     #[error("could not open the store")]
     Store(#[from] StoreError),
@@ -56,10 +63,12 @@ pub struct Running {
     store: Store,
     driver: Driver,
     notices: JoinHandle<()>,
+    accounts: Accounts,
     triggers: Triggers,
     trigger: Trigger,
     serving: JoinHandle<()>,
     recovering: JoinHandle<Result<(), StoreError>>,
+    keeping: JoinHandle<()>,
 }
 
 impl Host {
@@ -78,16 +87,39 @@ impl Host {
         let driver = Driver::new(store.clone(), Arc::clone(&runtime), DriverConfig::default());
         let (trigger, stop) = shutdown::pair();
         let triggers = Triggers::new(store.clone(), driver.clone());
-        let guard = Guard::new(&token.token);
-        let app = App::new(store.clone(), driver.clone(), triggers.clone(), runtime, guard, stop.clone());
+        let accounts = Accounts::open(store.clone(), &token.token).await?;
+        let network = Network::new(&config, address).map_err(StartHostError::Config)?;
         let public_url = public_url(&config, address);
-        app.set_public_url(Arc::clone(&public_url));
+        let app = App::new(AppParts {
+            store: store.clone(),
+            driver: driver.clone(),
+            triggers: triggers.clone(),
+            runtime,
+            accounts: accounts.clone(),
+            network,
+            connections_per_address: config.connections_per_address,
+            public_url: Arc::clone(&public_url),
+            shutdown: stop.clone(),
+        });
         let egress = Egress::new(config.egress.clone());
         let notices = Notices { store: store.clone(), egress, channels: config.channels.clone(), public_url };
         let notices = tokio::spawn(async move { notices.run(stop.begun()).await });
+        let keeping = tokio::spawn(housekeeping::run(accounts.clone(), store.clone()));
         let serving = tokio::spawn(server::serve(listener, app.clone()));
-        let recovering = tokio::spawn(recover(driver.clone(), triggers.clone(), app));
-        Ok(Running { address, token, store, driver, notices, triggers, trigger, serving, recovering })
+        let recovering = tokio::spawn(recover(driver.clone(), triggers.clone(), app, config.schedules));
+        Ok(Running {
+            address,
+            token,
+            store,
+            driver,
+            notices,
+            accounts,
+            triggers,
+            trigger,
+            serving,
+            recovering,
+            keeping,
+        })
     }
 }
 
@@ -106,7 +138,7 @@ fn runtime_config(config: &Config) -> Result<RuntimeConfig, StartHostError> {
     Ok(runtime)
 }
 
-async fn recover(driver: Driver, triggers: Triggers, app: App) -> Result<(), StoreError> {
+async fn recover(driver: Driver, triggers: Triggers, app: App, schedules: bool) -> Result<(), StoreError> {
     triggers.recover().await?;
     let recovered = driver.recover().await?;
     if recovered.running + recovered.waiting > 0 {
@@ -116,7 +148,9 @@ async fn recover(driver: Driver, triggers: Triggers, app: App) -> Result<(), Sto
             recovered.waiting
         );
     }
-    triggers.start_schedules();
+    if schedules {
+        triggers.start_schedules();
+    }
     app.set_ready();
     Ok(())
 }
@@ -151,6 +185,10 @@ impl Running {
             tokio::join!(self.serving, self.notices, self.driver.stop(), self.triggers.stop());
         if let Err(error) = served.and(noticed) {
             tracing::error!("a part of the host broke off: {error}");
+        }
+        self.keeping.abort();
+        if let Err(error) = self.accounts.flush().await {
+            tracing::warn!("could not note what was used last: {error}");
         }
         self.store.close().await;
     }

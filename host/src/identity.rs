@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// What somebody may do. A principal has some of them; everyone who is known may look (`viewer`), and `admin` may do
 /// everything.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// Reads everything but secrets.
@@ -150,6 +150,18 @@ impl Principal {
             Kind::User(_) => format!("user:{}", self.name),
             Kind::Link => format!("link:{}", self.name),
             Kind::Trigger(_) => format!("trigger:{}", self.name),
+        }
+    }
+
+    /// Who this is, in a form that no other principal ever has: names may be given again.
+    #[must_use]
+    pub fn id(&self) -> String {
+        match &self.kind {
+            Kind::AdminToken => "admin".to_owned(),
+            Kind::Token(id) => format!("token:{id}"),
+            Kind::User(id) => format!("user:{id}"),
+            Kind::Link => format!("link:{}", self.name),
+            Kind::Trigger(id) => format!("trigger:{id}"),
         }
     }
 

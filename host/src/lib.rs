@@ -2,6 +2,7 @@
 //!
 //! [`Host::start`] is the only way to a running host, for the program and for tests alike.
 
+pub mod accounts;
 pub mod approval_link;
 pub mod cli;
 pub mod client;

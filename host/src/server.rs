@@ -2,32 +2,34 @@
 //! what they answer.
 
 use std::{
+    net::IpAddr,
     ops::Deref,
     sync::{
-        Arc, OnceLock,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use axum::{
-    Router,
     body::Body,
-    http::{Method, Request, Response},
+    extract::State,
+    http::{Request, Response},
     response::IntoResponse as _,
 };
-use futures_util::FutureExt as _;
-use hyper::body::Incoming;
 use tokio::{net::TcpListener, sync::Semaphore};
-use tower::ServiceExt as _;
 
 use self::{
-    auth::Guard,
+    act::Ledger,
+    door::Door,
     error::{ApiError, Code},
     gate::Who,
-    request_id::RequestId,
+    idempotency::InFlight,
+    network::Network,
     shutdown::Shutdown,
 };
 use crate::{
+    accounts::{Accounts, throttle::Throttle},
     driver::{CurrentWorkflow, Driver},
     runtime::Runtime,
     store::Store,
@@ -35,13 +37,17 @@ use crate::{
 };
 
 mod accept;
+mod act;
 mod approval_page;
 pub mod auth;
 pub mod body;
+mod door;
 pub mod error;
 mod gate;
 mod guardrails;
+mod idempotency;
 mod live;
+pub mod network;
 pub mod openapi;
 mod part_error;
 mod query;
@@ -56,6 +62,12 @@ pub mod view;
 pub const STREAMS_MAX: usize = 256;
 /// The most plugins that are uploaded at a time; each holds up to 64 MiB.
 const UPLOADS_MAX: usize = 2;
+/// Requests with wrong credentials that an address has in [`WRONG_WINDOW`] before it is told to wait. Tokens are too long
+/// to be guessed, so the right one passes even then: nobody can lock out others who share an address.
+const WRONG_CREDENTIALS: u32 = 100;
+const WRONG_WINDOW: Duration = Duration::from_secs(15 * 60);
+/// The most addresses whose wrong credentials are counted.
+const COUNTED_MAX: usize = 10_000;
 
 /// What every handler works with. Clones share it.
 #[derive(Clone)]
@@ -71,8 +83,12 @@ pub struct Parts {
     pub triggers: Triggers,
     /// Runs plugins.
     pub runtime: Arc<Runtime>,
-    /// Knows the token.
-    pub guard: Guard,
+    /// Knows who may come in.
+    pub accounts: Accounts,
+    /// Knows where requests come from.
+    pub network: Network,
+    /// The most connections from one address.
+    pub connections_per_address: usize,
     /// Tells when the host stops.
     pub shutdown: Shutdown,
     /// Whether recovery is done.
@@ -81,8 +97,36 @@ pub struct Parts {
     streams: Arc<Semaphore>,
     /// Places for uploads.
     uploads: Semaphore,
-    /// What links to this host begin with, once it is known.
-    public_url: OnceLock<Arc<str>>,
+    /// What links to this host begin with.
+    pub public_url: Arc<str>,
+    /// Wrong credentials, by address.
+    strangers: Throttle<IpAddr>,
+    /// How much of what is refused is written down.
+    ledger: Ledger,
+    /// Idempotency keys whose first request is being answered.
+    in_flight: InFlight,
+}
+
+/// What an [`App`] is made of.
+pub struct AppParts {
+    /// Logs, workflows, plugins.
+    pub store: Store,
+    /// Runs executions.
+    pub driver: Driver,
+    /// Starts executions by themselves.
+    pub triggers: Triggers,
+    /// Runs plugins.
+    pub runtime: Arc<Runtime>,
+    /// Knows who may come in.
+    pub accounts: Accounts,
+    /// Knows where requests come from.
+    pub network: Network,
+    /// The most connections from one address.
+    pub connections_per_address: usize,
+    /// What links to this host begin with.
+    pub public_url: Arc<str>,
+    /// Tells when the host stops.
+    pub shutdown: Shutdown,
 }
 
 impl Deref for App {
@@ -96,38 +140,25 @@ impl Deref for App {
 impl App {
     /// The API over these parts; not ready until [`App::set_ready`].
     #[must_use]
-    pub fn new(
-        store: Store,
-        driver: Driver,
-        triggers: Triggers,
-        runtime: Arc<Runtime>,
-        guard: Guard,
-        shutdown: Shutdown,
-    ) -> Self {
+    pub fn new(parts: AppParts) -> Self {
+        let AppParts { store, driver, triggers, runtime, accounts, network, .. } = parts;
         Self(Arc::new(Parts {
             store,
             driver,
             triggers,
             runtime,
-            guard,
-            shutdown,
+            accounts,
+            network,
+            connections_per_address: parts.connections_per_address,
+            public_url: parts.public_url,
+            shutdown: parts.shutdown,
             ready: AtomicBool::new(false),
             streams: Arc::new(Semaphore::new(STREAMS_MAX)),
             uploads: Semaphore::new(UPLOADS_MAX),
-            public_url: OnceLock::new(),
+            strangers: Throttle::new(WRONG_CREDENTIALS, WRONG_WINDOW, COUNTED_MAX),
+            ledger: Ledger::default(),
+            in_flight: InFlight::default(),
         }))
-    }
-
-    /// Says what links to this host begin with: `https://weir.example.com`. The first call counts.
-    pub fn set_public_url(&self, url: Arc<str>) {
-        // Whoever comes second is told nothing: the host calls this once.
-        let _ = self.public_url.set(url);
-    }
-
-    /// What links to this host begin with.
-    #[must_use]
-    pub fn public_url(&self) -> &str {
-        self.public_url.get().map_or("", |url| url)
     }
 
     /// The live workflow with this id or name, and its newest version.
@@ -154,50 +185,25 @@ impl App {
 /// Serves the API on `listener` until the stop begins and the requests under way have ended.
 pub async fn serve(listener: TcpListener, app: App) {
     let shutdown = app.shutdown.clone();
+    let limits = accept::Limits { per_address: app.connections_per_address, network: app.network.clone() };
     let router = router::router(app.clone());
-    accept::serve(listener, Door { app, router }, shutdown).await;
-}
-
-/// The way in: everything passes it, and here it is found out who asks. Each route has its own gate behind it.
-#[derive(Clone)]
-struct Door {
-    app: App,
-    router: Router,
-}
-
-impl accept::Handler for Door {
-    async fn handle(&self, mut request: Request<Incoming>) -> Response<Body> {
-        if let Some(principal) = self.app.guard.principal(request.headers()) {
-            request.extensions_mut().insert(Who(principal));
-        }
-        let mut response = self.route(request).await;
-        let headers = response.headers_mut();
-        if !headers.contains_key(RequestId::HEADER) {
-            headers.insert(RequestId::HEADER, RequestId::next().value());
-        }
-        response
-    }
-}
-
-impl Door {
-    async fn route(&self, request: Request<Incoming>) -> Response<Body> {
-        let answer = self.router.clone().oneshot(request.map(Body::new));
-        match std::panic::AssertUnwindSafe(answer).catch_unwind().await {
-            Ok(Ok(response)) => response,
-            Ok(Err(never)) => match never {},
-            Err(_) => ApiError::internal(anyhow::anyhow!("a handler panicked")).into_response(),
-        }
-    }
+    accept::serve(listener, Door::new(app, router), limits, shutdown).await;
 }
 
 /// The answer to a path that leads nowhere; strangers do not learn that it does.
-async fn no_route(who: Option<Who>, method: Method) -> Response<Body> {
-    let detail = format!("there is nothing to {method} at this path; see /api/openapi.json");
-    who.map_or_else(auth::refusal, |_| ApiError::new(Code::RouteNotFound, detail).into_response())
+async fn no_route(State(app): State<App>, who: Option<Who>, request: Request<Body>) -> Response<Body> {
+    if who.is_none() {
+        return gate::stranger(&app, request.headers(), request.extensions());
+    }
+    let detail = format!("there is nothing to {} at this path; see /api/openapi.json", request.method());
+    ApiError::new(Code::RouteNotFound, detail).into_response()
 }
 
 /// The answer to a method that a path does not have.
-async fn no_method(who: Option<Who>, method: Method) -> Response<Body> {
-    let detail = format!("this path has no {method}; the header `allow` lists what it has");
-    who.map_or_else(auth::refusal, |_| ApiError::new(Code::MethodNotAllowed, detail).into_response())
+async fn no_method(State(app): State<App>, who: Option<Who>, request: Request<Body>) -> Response<Body> {
+    if who.is_none() {
+        return gate::stranger(&app, request.headers(), request.extensions());
+    }
+    let detail = format!("this path has no {}; the header `allow` lists what it has", request.method());
+    ApiError::new(Code::MethodNotAllowed, detail).into_response()
 }

@@ -23,6 +23,7 @@ mod directory;
 mod error;
 mod events;
 mod executions;
+mod folded;
 mod links;
 mod notices;
 mod occurrences;
@@ -30,8 +31,11 @@ mod plugins;
 mod projection;
 mod queries;
 mod questions;
+mod sessions;
 mod steps;
+mod tokens;
 mod triggers;
+mod users;
 mod workflows;
 mod writer;
 
@@ -47,12 +51,16 @@ pub use self::{
     companion::{Companion, IdempotencyKey},
     error::StoreError,
     executions::{ExecutionFilter, ExecutionRow, StoredExecution, Unfinished, Wake},
+    folded::folded,
     links::{LINKS_MAX, LinkHash, LinkRow},
     notices::{NOTICES_MAX, NoticeId, NoticeKind, NoticeRow, NoticeStatus, Reminded},
     occurrences::{Moved, NewOccurrence, OccurrenceRow, OccurrenceStatus, UnfinishedOfSchedule},
     plugins::{Installed, NewPlugin, PluginRow, Precedence},
+    sessions::{NewSession, SessionRow},
     steps::{StepCursor, StepOutput, StepPage, StepRow, StepStatus},
+    tokens::{NewToken, TokenRow},
     triggers::{NewTrigger, TriggerFilter, TriggerRow},
+    users::{NewUser, UserChange, UserRow},
     workflows::{NewWorkflow, Saved, WorkflowFilter, WorkflowOrder, WorkflowRow, WorkflowVersion},
 };
 
@@ -98,6 +106,8 @@ pub struct Append {
 #[derive(Debug, Clone)]
 pub struct Store {
     inner: Arc<Inner>,
+    /// What the next write does, for the audit log.
+    audit: Option<Arc<AuditEntry>>,
 }
 
 struct Inner {
@@ -128,9 +138,8 @@ impl Store {
         let readers = connect::readers(&directory.database(), options.readers);
         let (writer, receiver) = mpsc::channel(options.queue.clamp(1, QUEUE_MAX));
         tokio::spawn(Writer::new(connection, receiver, lock).run());
-        let store = Self {
-            inner: Arc::new(Inner { directory, readers, writer, notices: Notify::new(), plugin_files: Mutex::new(()) }),
-        };
+        let inner = Inner { directory, readers, writer, notices: Notify::new(), plugin_files: Mutex::new(()) };
+        let store = Self { inner: Arc::new(inner), audit: None };
         store.sweep_plugins().await?;
         Ok(store)
     }
@@ -164,6 +173,13 @@ impl Store {
         }
     }
 
+    /// The same store, whose writes each put `entry` into the audit log, in their own transaction: what is done and its
+    /// row are both stored, or neither. (What is appended to executions brings its rows along as companions.)
+    #[must_use]
+    pub fn audited(&self, entry: AuditEntry) -> Self {
+        Self { inner: Arc::clone(&self.inner), audit: Some(Arc::new(entry)) }
+    }
+
     /// Runs `work` on the writer's connection in a transaction of its own; an error undoes it.
     async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
     where
@@ -171,9 +187,16 @@ impl Store {
         F: for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T, StoreError>> + Send + 'static,
     {
         let (value_sender, value) = oneshot::channel();
+        let entry = self.audit.clone();
         let run: Run = Box::new(move |connection| {
             Box::pin(async move {
-                let result = work(connection).await;
+                let mut result = work(connection).await;
+                let done = entry.filter(|_| result.is_ok());
+                if let Some(entry) = done
+                    && let Err(error) = audit::record(connection, &[entry.as_ref().clone()]).await
+                {
+                    result = Err(error);
+                }
                 let good = result.is_ok();
                 drop(value_sender.send(result));
                 good

@@ -1,10 +1,17 @@
 //! The API as clients see it: a real host on a free port, real sockets.
 
 mod abuse;
+mod agents;
 mod api;
 mod approvals;
 mod auth;
 mod bodies;
 mod documented;
 mod events;
+mod idempotency;
+mod matrix;
+mod sessions;
+mod slow;
 mod support;
+mod tokens;
+mod triggers;

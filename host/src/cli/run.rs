@@ -84,7 +84,9 @@ impl Run {
 }
 
 async fn start(data: &Path) -> anyhow::Result<Running> {
-    let config = Config { data: data.to_owned(), listen: ([127, 0, 0, 1], 0).into(), ..Config::default() };
+    // It is asked for one execution, and starts no other.
+    let (data, listen) = (data.to_owned(), ([127, 0, 0, 1], 0).into());
+    let config = Config { data, listen, schedules: false, ..Config::default() };
     let mut running = Host::start(config).await?;
     running.ready().await?;
     Ok(running)

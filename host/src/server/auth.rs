@@ -5,19 +5,16 @@ use std::{
     io::Write as _,
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
-use sha2::{Digest as _, Sha256};
-use subtle::ConstantTimeEq as _;
-
-use crate::identity::Principal;
 
 /// The file in the data directory that holds the admin token.
 pub const TOKEN_FILE: &str = "admin-token";
 const PREFIX: &str = "weir_";
 const RANDOM_BYTES: usize = 32;
+/// The cookie that holds a session.
+pub const COOKIE: &str = "weir_session";
 /// No token is longer; a longer header is refused unread.
 const HEADER_BYTES_MAX: usize = 512;
 
@@ -100,38 +97,30 @@ fn random_token() -> io::Result<String> {
     Ok(token)
 }
 
-/// Knows the token by its hash, and says whose it is.
-#[derive(Debug, Clone)]
-pub struct Guard {
-    hash: [u8; 32],
-    admin: Arc<Principal>,
-}
-
-impl Guard {
-    /// A guard who knows `token`.
-    #[must_use]
-    pub fn new(token: &str) -> Self {
-        Self { hash: Sha256::digest(token.as_bytes()).into(), admin: Arc::new(Principal::admin()) }
-    }
-
-    /// Who sends a request with these headers; `None` for a stranger.
-    #[must_use]
-    pub fn principal(&self, headers: &HeaderMap) -> Option<Arc<Principal>> {
-        let mut values = headers.get_all(header::AUTHORIZATION).iter();
-        // Two credentials leave open which one counts, so neither does.
-        let (Some(value), None) = (values.next(), values.next()) else { return None };
-        let hash: [u8; 32] = Sha256::digest(bearer(value)?).into();
-        bool::from(hash.ct_eq(&self.hash)).then(|| Arc::clone(&self.admin))
-    }
-}
-
-fn bearer(value: &HeaderValue) -> Option<&[u8]> {
+/// The one token that a request carries.
+#[must_use]
+pub fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    // Two credentials leave open which one counts, so neither does.
+    let (value, None) = (values.next()?, values.next()) else { return None };
     let bytes = value.as_bytes();
     if bytes.len() > HEADER_BYTES_MAX {
         return None;
     }
     let (scheme, token) = bytes.split_at_checked(7)?;
     scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii())
+}
+
+/// The value of the one session cookie that a request carries.
+#[must_use]
+pub fn session_cookie(headers: &HeaderMap) -> Option<&[u8]> {
+    let cookies = headers.get_all(header::COOKIE).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b';'));
+    let mut values = cookies.filter_map(|cookie| {
+        let (name, value) = cookie.trim_ascii().split_at_checked(COOKIE.len())?;
+        if name == COOKIE.as_bytes() { value.strip_prefix(b"=") } else { None }
+    });
+    let (value, None) = (values.next()?, values.next()) else { return None };
+    (value.len() <= HEADER_BYTES_MAX).then_some(value)
 }
 
 /// The answer to everyone who may not pass: always the same bytes.
@@ -161,9 +150,8 @@ mod tests {
     }
 
     #[test]
-    fn only_the_right_token_passes() {
-        let guard = Guard::new("weir_secret");
-        let admits = |values: &[&str]| guard.principal(&headers(values)).is_some();
+    fn a_token_is_read_strictly() {
+        let admits = |values: &[&str]| bearer(&headers(values)) == Some(b"weir_secret");
         assert!(admits(&["Bearer weir_secret"]));
         assert!(admits(&["bearer  weir_secret "]));
         let wrong: [&[&str]; 7] = [
@@ -177,6 +165,19 @@ mod tests {
         ];
         for values in wrong {
             assert!(!admits(values), "{values:?}");
+        }
+    }
+
+    #[test]
+    fn a_session_is_read_strictly() {
+        let cookies = |values: &[&'static str]| -> HeaderMap {
+            values.iter().map(|v| (header::COOKIE, HeaderValue::from_static(v))).collect()
+        };
+        assert_eq!(session_cookie(&cookies(&["a=b; weir_session=x; c=d"])), Some(&b"x"[..]));
+        let wrong: [&[&str]; 5] =
+            [&[], &["a=b"], &["weir_session"], &["xweir_session=x"], &["weir_session=x; weir_session=y"]];
+        for values in wrong {
+            assert_eq!(session_cookie(&cookies(values)), None, "{values:?}");
         }
     }
 

@@ -3,6 +3,8 @@
 //! A problem tells the client what to mend and nothing about the host: an internal error is logged once with its whole
 //! chain, and the client gets the request's id to quote.
 
+use std::time::Duration;
+
 use axum::{
     body::Body,
     http::{HeaderValue, Method, Response, StatusCode, header},
@@ -57,8 +59,12 @@ codes! {
     InvalidQuery, "invalid_query", BAD_REQUEST, "a query parameter is not acceptable";
     /// No credentials, or wrong ones.
     Unauthorized, "unauthorized", UNAUTHORIZED, "a valid bearer token is needed";
+    /// A name and a password that do not go together.
+    SignInFailed, "sign_in_failed", UNAUTHORIZED, "the name or the password is wrong";
     /// Whoever asks may not do this.
     Forbidden, "forbidden", FORBIDDEN, "you may not do this";
+    /// The request comes from a page of another origin.
+    CrossOrigin, "cross_origin", FORBIDDEN, "the request comes from another site";
     /// No such path.
     RouteNotFound, "route_not_found", NOT_FOUND, "there is nothing at this path";
     /// No such workflow or version.
@@ -73,11 +79,15 @@ codes! {
     TriggerNotFound, "trigger_not_found", NOT_FOUND, "there is no such trigger";
     /// No such plugin or tool.
     PluginNotFound, "plugin_not_found", NOT_FOUND, "there is no such plugin or tool";
+    /// No such token.
+    TokenNotFound, "token_not_found", NOT_FOUND, "there is no such token";
+    /// No such user.
+    UserNotFound, "user_not_found", NOT_FOUND, "there is no such user";
     /// The path exists, the method does not.
     MethodNotAllowed, "method_not_allowed", METHOD_NOT_ALLOWED, "this path has no such method";
     /// The body came too slowly.
     BodyTimeout, "body_timeout", REQUEST_TIMEOUT, "the body came too slowly";
-    /// Another live workflow has this name.
+    /// Something else has this name: another live workflow, token or user.
     NameTaken, "name_taken", CONFLICT, "the name is taken";
     /// Another workflow has a webhook with this path.
     PathTaken, "path_taken", CONFLICT, "the path of a webhook is taken";
@@ -101,10 +111,16 @@ codes! {
     PluginVersionTaken, "plugin_version_taken", CONFLICT, "this version of the plugin exists with other bytes";
     /// Unfinished executions need the plugin.
     PluginInUse, "plugin_in_use", CONFLICT, "the plugin is in use";
+    /// There are as many of these as the host allows.
+    TooMany, "too_many", CONFLICT, "there are too many of these";
+    /// The first request with this idempotency key is still being answered.
+    RequestInFlight, "request_in_flight", CONFLICT, "the first request with this key is being answered";
     /// The body is larger than the route takes.
     BodyTooLarge, "body_too_large", PAYLOAD_TOO_LARGE, "the body is too large";
     /// The body is of a type or encoding that the route does not take.
     UnsupportedMediaType, "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "the body's type is not supported";
+    /// The request is for another host: its `Host` is not one that this host is known by.
+    Misdirected, "misdirected", MISDIRECTED_REQUEST, "this host is not known by that name";
     /// The body is JSON of a wrong shape.
     InvalidFields, "invalid_fields", UNPROCESSABLE_ENTITY, "the body has wrong fields";
     /// The definition has errors.
@@ -117,6 +133,10 @@ codes! {
     InvalidDecision, "invalid_decision", UNPROCESSABLE_ENTITY, "the decision is not acceptable";
     /// The uploaded bytes are not a plugin that we accept.
     InvalidPlugin, "invalid_plugin", UNPROCESSABLE_ENTITY, "the plugin is not acceptable";
+    /// The idempotency key was used for another request.
+    IdempotencyKeyReused, "idempotency_key_reused", UNPROCESSABLE_ENTITY, "the key was used for another request";
+    /// Too many attempts failed.
+    TooManyAttempts, "too_many_attempts", TOO_MANY_REQUESTS, "too many attempts failed";
     /// A fault of the host.
     Internal, "internal", INTERNAL_SERVER_ERROR, "the host made a mistake";
     /// The host starts, stops or is out of a resource for the moment.
@@ -194,6 +214,7 @@ struct Inner {
     warnings: Vec<FieldProblem>,
     details: Option<Value>,
     allow: Option<String>,
+    retry_after: Option<Duration>,
     source: Option<anyhow::Error>,
 }
 
@@ -208,6 +229,7 @@ impl ApiError {
             warnings: Vec::new(),
             details: None,
             allow: None,
+            retry_after: None,
             source: None,
         }))
     }
@@ -256,6 +278,13 @@ impl ApiError {
         self
     }
 
+    /// The same error with how long to wait before the next attempt.
+    #[must_use]
+    pub fn retry_after(mut self, wait: Duration) -> Self {
+        self.0.retry_after = Some(wait);
+        self
+    }
+
     /// The same error with what caused it, for the log.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<anyhow::Error>) -> Self {
@@ -296,7 +325,7 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response<Body> {
         let id = RequestId::next();
         self.log(id.as_str());
-        let Inner { code, detail, errors, warnings, details, allow, source: _ } = *self.0;
+        let Inner { code, detail, errors, warnings, details, allow, retry_after, source: _ } = *self.0;
         let status = code.status();
         let problem = Problem {
             r#type: format!("urn:weir:problem:{}", code.as_str()),
@@ -312,7 +341,12 @@ impl IntoResponse for ApiError {
         let body = serde_json::to_vec(&problem).unwrap_or_default();
         let mut response = Response::new(Body::from(body));
         *response.status_mut() = status;
+        response.extensions_mut().insert(code);
         add_headers(response.headers_mut(), code, allow, &id);
+        if let Some(wait) = retry_after {
+            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
         response
     }
 }

@@ -1,4 +1,5 @@
-//! The gate before each handler: nobody passes who may not, and nothing runs before the host is ready.
+//! The gate before each handler: nobody passes who may not, nothing runs before the host is ready, and what is refused or
+//! fails is written down.
 //!
 //! The gate belongs to the route that was matched, so there is no second reading of the path that could differ from the
 //! router's.
@@ -8,23 +9,32 @@ use std::{
     future::{Ready, ready},
     sync::Arc,
     task::{Context, Poll},
+    time::Instant,
 };
 
 use axum::{
     body::Body,
     extract::{FromRequestParts, OptionalFromRequestParts},
-    http::{Request, Response, request::Parts},
+    http::{Extensions, HeaderMap, Request, Response, header, request::Parts},
     response::IntoResponse as _,
 };
-use futures_util::future::Either;
+use futures_util::future::{BoxFuture, Either};
 use tower::{Layer, Service};
 
 use super::{
-    App, auth,
+    App,
+    act::{self, Attempt},
+    auth,
+    door::CrossOrigin,
     error::{ApiError, Code},
+    network::Peer,
     router::{Access, Route},
 };
-use crate::identity::{Principal, Role};
+use crate::{
+    accounts::AccountError,
+    identity::{Principal, Role},
+    store::Outcome,
+};
 
 /// Who asks. As an extractor it is there on every route that needs a role.
 #[derive(Debug, Clone)]
@@ -60,20 +70,43 @@ impl Gate {
     }
 
     /// Why a request may not pass.
-    fn refuses(&self, who: Option<&Who>) -> Option<Response<Body>> {
-        let needed = match self.route.access {
+    fn refuses(&self, request: &Request<Body>) -> Option<Response<Body>> {
+        let (needed, who) = match self.route.access {
             Access::Open => return None,
-            Access::Public => None,
-            Access::Needs(role) => match who {
-                None => return Some(auth::refusal()),
-                Some(who) => (!who.0.may(role)).then_some(role),
+            Access::Public => (None, None),
+            Access::Needs(role) => match request.extensions().get::<Who>() {
+                None => return Some(stranger(&self.app, request.headers(), request.extensions())),
+                who => (Some(role), who),
             },
         };
         if !self.app.is_ready() {
             return Some(starting().into_response());
         }
-        needed.map(|role| forbidden(role).into_response())
+        let missing = needed.filter(|role| !who.is_some_and(|who| who.0.may(*role)));
+        missing.map(|role| forbidden(role).into_response())
     }
+}
+
+/// The answer to somebody who is not known: always the same, unless they keep trying, or a page of another site asks.
+pub(super) fn stranger(app: &App, headers: &HeaderMap, extensions: &Extensions) -> Response<Body> {
+    if extensions.get::<CrossOrigin>().is_some() {
+        return cross_origin().into_response();
+    }
+    let has_tried = headers.contains_key(header::AUTHORIZATION) || auth::session_cookie(headers).is_some();
+    if has_tried
+        && let Some(peer) = extensions.get::<Peer>()
+        && let Err(wait) = app.strangers.take(&peer.counted_as(), Instant::now())
+    {
+        return ApiError::from(AccountError::Throttled(wait)).into_response();
+    }
+    auth::refusal()
+}
+
+/// The answer to a page of another site.
+pub(super) fn cross_origin() -> ApiError {
+    let detail = "a request with a session must come from a page of this host; if the page is yours, add its origin to \
+                  allowed_origins";
+    ApiError::new(Code::CrossOrigin, detail)
 }
 
 /// The answer while the host starts.
@@ -101,22 +134,46 @@ pub(super) struct Gated<S> {
     inner: S,
 }
 
+type Answer = Result<Response<Body>, Infallible>;
+
 impl<S> Service<Request<Body>> for Gated<S>
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+    S::Future: Send + 'static,
 {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = Either<Ready<Result<Response<Body>, Infallible>>, S::Future>;
+    type Future = Either<Either<Ready<Answer>, S::Future>, BoxFuture<'static, Answer>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.inner.poll_ready(context)
     }
 
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        match self.gate.refuses(request.extensions().get::<Who>()) {
-            Some(refusal) => Either::Left(ready(Ok(refusal))),
-            None => Either::Right(self.inner.call(request)),
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        let refusal = self.gate.refuses(&request);
+        let Some(name) = self.gate.route.act else {
+            return Either::Left(match refusal {
+                Some(refusal) => Either::Left(ready(Ok(refusal))),
+                None => Either::Right(self.inner.call(request)),
+            });
+        };
+        let (app, attempt) = (self.gate.app.clone(), Attempt::new(&request, name));
+        if let Some(response) = refusal {
+            return Either::Right(Box::pin(async move {
+                let row = attempt.row(&app, Outcome::Refused, &response);
+                act::write(app.store.clone(), row).await;
+                Ok(response)
+            }));
         }
+        request.extensions_mut().insert(attempt.act());
+        let answer = self.inner.call(request);
+        Either::Right(Box::pin(async move {
+            let response = answer.await?;
+            if response.status().is_client_error() || response.status().is_server_error() {
+                let row = attempt.row(&app, Outcome::Failed, &response);
+                act::write(app.store.clone(), row).await;
+            }
+            Ok(response)
+        }))
     }
 }

@@ -16,7 +16,10 @@ use super::{
     error::{Code, Problem},
     live::EventView,
     router::{Access, ROUTES},
-    routes::{approval_acts, approvals, executions, health, links, notices, plugins, schema, triggers, workflows},
+    routes::{
+        agents, approval_acts, approvals, audit, executions, health, links, notices, plugins, schema, session, tokens,
+        triggers, users, workflows,
+    },
     view::Page,
 };
 
@@ -36,6 +39,10 @@ use super::{
         triggers::next,
         plugins::list, plugins::upload, plugins::show, plugins::delete, plugins::enable, plugins::disable,
         plugins::try_tool,
+        session::create, session::show, session::delete, tokens::list, tokens::create, tokens::revoke,
+        users::list, users::create, users::update, users::delete, users::set_password, audit::list, audit::verify,
+        agents::workflows, agents::create_workflow, agents::workflow, agents::update_workflow, agents::delete_workflow,
+        agents::execute, agents::executions_of_workflow, agents::execution, agents::steps, agents::stop, agents::approve,
     ),
     components(schemas(Problem, Code, Page<EventView>)),
     tags(
@@ -44,6 +51,9 @@ use super::{
         (name = "approvals", description = "what people are asked"),
         (name = "triggers", description = "what starts workflows by itself"),
         (name = "plugins", description = "tools and agents"),
+        (name = "identity", description = "who may ask, and what they may do"),
+        (name = "audit", description = "what was done, refused and failed"),
+        (name = "agents", description = "the predecessor's API, for clients that exist"),
         (name = "host", description = "the host itself"),
     ),
     modifiers(&Security, &Problems),
@@ -58,9 +68,9 @@ struct Security;
 
 impl Modify for Security {
     fn modify(&self, api: &mut openapi::OpenApi) {
-        let scheme = HttpBuilder::new()
-            .scheme(HttpAuthScheme::Bearer)
-            .description(Some("the admin token: the file `admin-token` in the host's data directory"));
+        let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(
+            "a token from `POST /api/tokens`, or the admin token: the file `admin-token` in the host's data directory",
+        ));
         let components = api.components.get_or_insert_default();
         components.add_security_scheme(SCHEME, SecurityScheme::Http(scheme.build()));
         for (path, operation) in operations(api) {
@@ -112,7 +122,8 @@ fn problem(description: &str) -> openapi::Response {
 }
 
 fn is_public(path: &str) -> bool {
-    ROUTES.iter().any(|route| route.path == path && !matches!(route.access, Access::Needs(_)))
+    // Paths are public as a whole, or for a method that signs in.
+    ROUTES.iter().filter(|route| route.path == path).all(|route| !matches!(route.access, Access::Needs(_)))
 }
 
 /// Every operation with its path.

@@ -5,6 +5,7 @@ use super::{
     schemas,
 };
 use crate::{
+    accounts::AccountError,
     driver::{CompileError, SignalError, StartError},
     runtime::UploadError,
     store::StoreError,
@@ -14,7 +15,8 @@ use crate::{
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         let code = match &error {
-            StoreError::NameTaken { .. } => Code::NameTaken,
+            StoreError::NameTaken { .. } | StoreError::Taken { .. } => Code::NameTaken,
+            StoreError::TooMany { .. } => Code::TooMany,
             StoreError::PathTaken { .. } => Code::PathTaken,
             StoreError::VersionTaken { .. } => Code::PluginVersionTaken,
             StoreError::InUse { .. } => Code::PluginInUse,
@@ -40,7 +42,26 @@ fn not_found(noun: &str) -> Code {
         "plugin" => Code::PluginNotFound,
         "trigger" => Code::TriggerNotFound,
         "approval" => Code::ApprovalNotFound,
+        "token" => Code::TokenNotFound,
+        "user" => Code::UserNotFound,
         _ => Code::ExecutionNotFound,
+    }
+}
+
+impl From<AccountError> for ApiError {
+    fn from(error: AccountError) -> Self {
+        let code = match error {
+            AccountError::Name | AccountError::NoRoles | AccountError::Password | AccountError::Expired => {
+                Code::InvalidFields
+            }
+            AccountError::SignIn => Code::SignInFailed,
+            AccountError::Throttled(wait) => {
+                return Self::new(Code::TooManyAttempts, error.to_string()).retry_after(wait);
+            }
+            AccountError::Busy => Code::Unavailable,
+            AccountError::Store(error) => return error.into(),
+        };
+        Self::new(code, error.to_string())
     }
 }
 

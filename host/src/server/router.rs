@@ -13,7 +13,10 @@ use super::{
     App,
     gate::Gate,
     no_method, no_route,
-    routes::{approval_acts, approvals, executions, health, links, notices, plugins, schema, triggers, workflows},
+    routes::{
+        agents, approval_acts, approvals, audit, executions, health, links, notices, plugins, schema, session, tokens,
+        triggers, users, workflows,
+    },
 };
 use crate::identity::Role;
 
@@ -143,6 +146,32 @@ routes! {
     post   Admin    "/api/plugins/{plugin}/enable"                        => plugins::enable, "plugin.enable";
     post   Admin    "/api/plugins/{plugin}/disable"                       => plugins::disable, "plugin.disable";
     post   Author   "/api/plugins/{plugin}/tools/{tool}/try"              => plugins::try_tool, "plugin.try";
+
+    post   Public   "/api/session"                                        => session::create, "session.create";
+    get    Viewer   "/api/session"                                        => session::show;
+    delete Viewer   "/api/session"                                        => session::delete, "session.delete";
+    get    Admin    "/api/tokens"                                         => tokens::list;
+    post   Admin    "/api/tokens"                                         => tokens::create, "token.create";
+    delete Admin    "/api/tokens/{token}"                                 => tokens::revoke, "token.revoke";
+    get    Admin    "/api/users"                                          => users::list;
+    post   Admin    "/api/users"                                          => users::create, "user.create";
+    put    Admin    "/api/users/{user}"                                   => users::update, "user.update";
+    delete Admin    "/api/users/{user}"                                   => users::delete, "user.delete";
+    post   Admin    "/api/users/{user}/password"                          => users::set_password, "user.set_password";
+    get    Admin    "/api/audit"                                          => audit::list;
+    get    Admin    "/api/audit/verify"                                   => audit::verify;
+
+    get    Viewer   "/agents/workflows"                                   => agents::workflows;
+    post   Author   "/agents/workflows"                                   => agents::create_workflow, "workflow.create";
+    get    Viewer   "/agents/workflows/{workflow}"                        => agents::workflow;
+    put    Author   "/agents/workflows/{workflow}"                        => agents::update_workflow, "workflow.update";
+    delete Author   "/agents/workflows/{workflow}"                        => agents::delete_workflow, "workflow.delete";
+    post   Operator "/agents/workflows/{workflow}/execute"                => agents::execute, "execution.start";
+    get    Viewer   "/agents/workflows/{workflow}/executions"             => agents::executions_of_workflow;
+    get    Viewer   "/agents/workflows/executions/{execution}"            => agents::execution;
+    get    Viewer   "/agents/workflows/executions/{execution}/steps"      => agents::steps;
+    post   Operator "/agents/workflows/executions/{execution}/stop"       => agents::stop, "execution.cancel";
+    post   Approver "/agents/workflows/executions/{execution}/approve"    => agents::approve, "approval.decide";
 }
 
 /// All routes over `app`; what leads nowhere is answered with a problem.

@@ -1,13 +1,18 @@
 //! The handlers, one file for each noun.
 
+pub(super) mod agents;
 pub(super) mod approval_acts;
 mod approval_refusal;
 pub(super) mod approvals;
+pub(super) mod audit;
 pub(super) mod executions;
 pub(super) mod health;
 pub(super) mod links;
 pub(super) mod notices;
 pub(super) mod plugins;
 pub(super) mod schema;
+pub(super) mod session;
+pub(super) mod tokens;
 pub(super) mod triggers;
+pub(super) mod users;
 pub(super) mod workflows;

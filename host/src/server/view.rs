@@ -1,6 +1,8 @@
 //! The JSON that clients read: field names and shapes of the API, made from rows of the store.
 
+mod account;
 mod approval;
+mod audit;
 mod execution;
 mod notice;
 mod plugin;
@@ -13,7 +15,9 @@ use utoipa::{PartialSchema, ToSchema, openapi};
 use weir_engine::{failure::Failure, id::Timestamp, json::Json, limits::Amounts};
 
 pub use self::{
+    account::{MadeTokenView, SessionView, TokenView, UserView},
     approval::{ApprovalDetail, ApprovalView, ApproversView, DecisionView},
+    audit::{AuditView, VerifiedView},
     execution::{ExecutionSummary, ExecutionView, PausedView},
     notice::NoticeView,
     plugin::{PluginDetail, PluginSummary},

@@ -49,6 +49,22 @@ pub enum StoreError {
         /// Who has it.
         workflow_id: String,
     },
+    /// A user or token has this name.
+    #[error("could not save {noun} {name:?}: the name is taken, choose another")]
+    Taken {
+        /// What was to be saved: `user`, `token`.
+        noun: &'static str,
+        /// The name.
+        name: String,
+    },
+    /// There are as many as there may be.
+    #[error("could not save one more {noun}: there are {limit}, which is the most; delete some first")]
+    TooMany {
+        /// What was to be saved: `user`, `token`.
+        noun: &'static str,
+        /// The most of them.
+        limit: usize,
+    },
     /// Another workflow has a webhook with this path.
     #[error("could not save the workflow: the webhook path {path:?} belongs to workflow {workflow:?}, choose another")]
     PathTaken {

@@ -9,11 +9,16 @@ use weir_engine::id::Timestamp;
 use super::{
     Store, StoreError,
     batch::Rows,
-    columns::{Columns, page},
+    columns::{Columns, page, signed},
     error::database,
     now,
     queries::triggers as queries,
 };
+
+/// How long an occurrence is kept at least.
+const KEPT_MS: i64 = 30 * 24 * 3_600_000;
+/// How many are forgotten in one transaction: whoever writes meanwhile waits for it.
+const FORGOTTEN: u64 = 1_000;
 
 /// What became of an occurrence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -210,6 +215,29 @@ impl Store {
         let rows = sqlx::query(queries::TRIGGERS_QUEUED).fetch_all(&self.inner.readers).await;
         let rows = rows.map_err(|e| database("list queued occurrences", e))?;
         rows.iter().map(|row| Columns::new(row, "a trigger").text()).collect()
+    }
+
+    /// Forgets occurrences that are older than 30 days and not queued; tells how many.
+    ///
+    /// # Errors
+    /// The database cannot be written.
+    pub async fn forget_occurrences(&self, now: Timestamp) -> Result<u64, StoreError> {
+        let before = now.0.saturating_sub(KEPT_MS * 1_000);
+        let mut all = 0;
+        loop {
+            let write = self.write(move |connection| {
+                Box::pin(async move {
+                    let query = sqlx::query(queries::FORGET_OCCURRENCES).bind(before).bind(signed(FORGOTTEN));
+                    let done = query.execute(connection).await.map_err(|e| database("forget occurrences", e))?;
+                    Ok(done.rows_affected())
+                })
+            });
+            let forgotten = write.await?;
+            all += forgotten;
+            if forgotten < FORGOTTEN {
+                return Ok(all);
+            }
+        }
     }
 
     /// Every execution that a schedule started and that has not ended.

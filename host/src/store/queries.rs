@@ -91,6 +91,17 @@ macro_rules! audit_columns {
     };
 }
 
+macro_rules! token_columns {
+    () => {
+        "id, name, roles, created_at, created_by, expires_at, revoked_at, last_used_at"
+    };
+}
+macro_rules! user_columns {
+    () => {
+        "id, name, password, roles, disabled, created_at, created_by"
+    };
+}
+
 macro_rules! list_executions {
     ($and:literal) => {
         concat!(
@@ -323,6 +334,31 @@ AUDIT_BY_ACTOR_AND_ACT = list_audit!("AND actor = ?3 AND act = ?4");
 INSERT_AUDIT = insert_audit!();
 IDEMPOTENCY_KEY = "SELECT request_digest, execution_id FROM idempotency_keys WHERE principal = ? AND key = ?";
 FORGET_IDEMPOTENCY_KEYS = "DELETE FROM idempotency_keys WHERE at < ?";
+
+INSERT_TOKEN = "INSERT INTO tokens (id, name, name_folded, hash, roles, created_at, created_by, expires_at) \
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
+LIVE_TOKENS = concat!("SELECT hash, ", token_columns!(), " FROM tokens WHERE revoked_at IS NULL");
+COUNT_TOKENS = "SELECT count(*) FROM tokens WHERE revoked_at IS NULL";
+TOKEN_BY_NAME = "SELECT id FROM tokens WHERE name_folded = ? AND revoked_at IS NULL";
+TOKENS = concat!("SELECT ", token_columns!(), " FROM tokens WHERE id < ? ORDER BY id DESC LIMIT ?");
+REVOKE_TOKEN = concat!("UPDATE tokens SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL RETURNING ", token_columns!());
+USE_TOKENS = "UPDATE tokens SET last_used_at = j.value ->> 1 FROM json_each(?) AS j WHERE tokens.id = j.value ->> 0";
+
+INSERT_USER = "INSERT INTO users (id, name, name_folded, password, roles, disabled, created_at, created_by) \
+     VALUES (?, ?, ?, ?, ?, 0, ?, ?)";
+USERS = concat!("SELECT ", user_columns!(), " FROM users ORDER BY id");
+COUNT_USERS = "SELECT count(*) FROM users";
+USER_BY_NAME = "SELECT id FROM users WHERE name_folded = ?";
+UPDATE_USER = concat!("UPDATE users SET roles = coalesce(?, roles), disabled = coalesce(?, disabled), \
+     password = coalesce(?, password) WHERE id = ? RETURNING ", user_columns!());
+DELETE_USER = "DELETE FROM users WHERE id = ?";
+
+INSERT_SESSION = "INSERT INTO sessions (hash, user_id, created_at, last_used_at, expires_at) VALUES (?, ?, ?, ?, ?)";
+SESSIONS = "SELECT hash, user_id, created_at, last_used_at, expires_at FROM sessions";
+DELETE_SESSION = "DELETE FROM sessions WHERE hash = ?";
+DELETE_SESSIONS = "DELETE FROM sessions WHERE hash IN (SELECT value FROM json_each(?))";
+DELETE_SESSIONS_OF_USER = "DELETE FROM sessions WHERE user_id = ?";
+USE_SESSIONS = "UPDATE sessions SET last_used_at = j.value ->> 1 FROM json_each(?) AS j WHERE sessions.hash = j.value ->> 0";
 
 WORKFLOW_BY_ID = concat!("SELECT ", workflow_columns!(), " FROM workflows WHERE id = ? AND deleted_at IS NULL");
 WORKFLOW_BY_NAME = concat!("SELECT ", workflow_columns!(), " FROM workflows WHERE name_folded = ? AND deleted_at IS NULL");

@@ -11,7 +11,7 @@ use super::{
     columns::{Columns, page},
     digest,
     error::database,
-    now, queries,
+    folded, now, queries,
     triggers::{self, NewTrigger},
 };
 
@@ -311,11 +311,6 @@ async fn version_up_to<'e>(
 ) -> Result<Option<WorkflowVersion>, StoreError> {
     let row = sqlx::query(queries::WORKFLOW_VERSION).bind(workflow_id).bind(version).fetch_optional(executor).await;
     row.map_err(|e| database("read a version of a workflow", e))?.as_ref().map(version_row).transpose()
-}
-
-/// Names that differ only in case or in spaces around them are one name.
-fn folded(name: &str) -> String {
-    name.trim().to_lowercase()
 }
 
 fn search_text(workflow: &WorkflowRow) -> String {

@@ -22,7 +22,7 @@ pub(super) struct TestHost {
     pub(super) running: Running,
     pub(super) client: Client,
     pub(super) address: SocketAddr,
-    _data: TempDir,
+    data: TempDir,
 }
 
 /// An answer, taken apart.
@@ -52,10 +52,14 @@ impl Answer {
 
 impl TestHost {
     pub(super) async fn start() -> Self {
-        let data = tempfile::tempdir().unwrap();
+        Self::on(tempfile::tempdir().unwrap()).await
+    }
+
+    async fn on(data: TempDir) -> Self {
         let config = Config {
             data: data.path().to_owned(),
             listen: "127.0.0.1:0".parse().unwrap(),
+            allowed_hosts: vec!["x".to_owned()],
             program: Some(env!("CARGO_BIN_EXE_weir").into()),
             ..Config::default()
         };
@@ -63,7 +67,39 @@ impl TestHost {
         running.ready().await.unwrap();
         let client = Client::new(&running.url(), running.token().token.as_str()).unwrap();
         let address = running.url().strip_prefix("http://").unwrap().parse().unwrap();
-        Self { running, client, address, _data: data }
+        Self { running, client, address, data }
+    }
+
+    /// Stops the host and starts another on its data.
+    pub(super) async fn restart(self) -> Self {
+        self.running.stop().await;
+        Self::on(self.data).await
+    }
+
+    /// Sends JSON, or nothing where the body is null, with these head lines and no others that say who asks.
+    pub(super) async fn send(&self, method: &str, path: &str, head: &str, body: &Value) -> Answer {
+        let (kind, body) = match body {
+            Value::Null => ("", String::new()),
+            body => ("content-type: application/json\r\n", body.to_string()),
+        };
+        let length = body.len();
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{head}{kind}content-length: {length}\r\n\r\n{body}"
+        );
+        self.raw(request.as_bytes()).await
+    }
+
+    /// Makes a token with these roles and gives its id and the head line that carries it.
+    pub(super) async fn token(&self, name: &str, roles: &[&str]) -> (String, String) {
+        let made = self.client.post("/api/tokens", json!({ "name": name, "roles": roles })).await.unwrap();
+        let head = format!("authorization: Bearer {}\r\n", made["token"].as_str().unwrap());
+        (made["id"].as_str().unwrap().to_owned(), head)
+    }
+
+    /// The rows of the audit log, newest first.
+    pub(super) async fn audit(&self, query: &str) -> Vec<Value> {
+        let page = self.client.get(&format!("/api/audit?limit=199{query}")).await.unwrap();
+        page["items"].as_array().unwrap().clone()
     }
 
     /// Sends bytes as they are and reads until the host closes.

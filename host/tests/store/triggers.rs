@@ -227,3 +227,19 @@ async fn occurrences_are_listed_newest_first_in_pages() {
     let rest = store.occurrences(&trigger.id, Some((first[1].at, &first[1].key)), 2).await.unwrap();
     assert_eq!(keys(&rest), ["1"]);
 }
+
+#[tokio::test]
+async fn old_occurrences_are_forgotten_but_not_what_is_queued() {
+    let (_folder, store) = open().await;
+    let saved = create(&store, "a", vec![cron("c", "@daily")]).await;
+    let trigger = &store.triggers_of(&saved.workflow.id).await.unwrap()[0];
+    let old = (0..1_500).map(|n| occurrence(trigger, &n.to_string(), OccurrenceStatus::Skipped));
+    let queued = occurrence(trigger, "queued", OccurrenceStatus::Queued);
+    let rows: Vec<_> = old.chain([queued]).collect();
+    store.record_occurrences(&rows, &[]).await.unwrap();
+    let now = weir_host::store::now();
+    assert_eq!(store.forget_occurrences(now).await.unwrap(), 0);
+    assert_eq!(store.forget_occurrences(now.plus_ms(31 * 24 * 3_600_000)).await.unwrap(), 1_500);
+    assert_eq!(store.occurrences(&trigger.id, None, 10).await.unwrap().len(), 1);
+    assert_eq!(store.trigger(&trigger.id).await.unwrap().unwrap().skipped, 1_500, "they stay counted");
+}

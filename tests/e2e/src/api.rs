@@ -143,7 +143,21 @@ impl Api {
     /// # Errors
     /// The connection broke, or a refusal is not as the API promises.
     pub async fn send(&self, method: Method, path: &str, kind: &str, body: impl Into<Bytes>) -> Result<Answer> {
-        let answer = self.request(method.clone(), path, &[(header::CONTENT_TYPE.as_str(), kind)], body.into()).await?;
+        self.send_with(method, path, &[(header::CONTENT_TYPE.as_str(), kind)], body).await
+    }
+
+    /// The same with any headers.
+    ///
+    /// # Errors
+    /// The connection broke, or a refusal is not as the API promises.
+    pub async fn send_with(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Result<Answer> {
+        let answer = self.request(method.clone(), path, headers, body.into()).await?;
         let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
         let body = answer.into_body().collect().await.context("reading an answer")?.to_bytes();
         let text = String::from_utf8(body.into()).context("reading an answer as text")?;

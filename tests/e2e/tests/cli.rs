@@ -267,6 +267,37 @@ async fn a_host_that_is_down_or_strange_is_explained() -> Result<()> {
     Ok(())
 }
 
+#[tokio::test]
+async fn triggers_are_listed_switched_and_fired() -> Result<()> {
+    let data = Data::new()?;
+    let host = data.start().await?;
+    let flow = "name: flow\ntrigger: { type: cron, id: yearly, config: { schedule: 0 0 1 1 *, timezone: Europe/Berlin } }\n\
+                steps: [{ id: a, type: condition, condition: { field: $.trigger.id, operator: exists } }]\n";
+    let good = file(&data, "flow.yaml", flow)?;
+    let bad = file(&data, "bad.yaml", &flow.replace("0 0 1 1 *", "0 24 1 1 *"))?;
+    for found in [client(&host, &["validate", &bad]).await?, alone(&["validate", "--offline", &bad]).await?] {
+        let told = found.exits(1)?;
+        ensure!(told.contains("/trigger/config/schedule") && told.contains("character 3"), "not told: {told}");
+    }
+    let saved = json_of(&client(&host, &["--json", "workflow", "apply", &good]).await?)?;
+    let id = saved["triggers"][0]["id"].as_str().context("a workflow without its trigger")?;
+    let list = client(&host, &["triggers", "list", "--workflow", "flow", "--type", "cron"]).await?;
+    ensure!(list.exits(0)?.contains(id) && list.stdout.contains("yearly"), "not listed: {list:?}");
+    ensure!(client(&host, &["triggers", "show", id]).await?.exits(0)?.contains("Europe/Berlin"), "not shown");
+    let next = client(&host, &["triggers", "next", id, "-n", "3"]).await?;
+    ensure!(next.exits(0)?.lines().filter(|line| line.contains("-12-31T23:00:00")).count() == 3, "another: {next:?}");
+    client(&host, &["triggers", "disable", id]).await?.exits(0)?;
+    ensure!(client(&host, &["triggers", "list"]).await?.exits(0)?.contains(" no "), "it is not off");
+    client(&host, &["triggers", "enable", id]).await?.exits(0)?;
+    let fired = client(&host, &["triggers", "fire", id, "--input", "{\"n\": 1}"]).await?;
+    let execution = host.api.ended(fired.exits(0)?.trim()).await?;
+    ensure!(execution["input_data"] == json!({ "n": 1 }) && execution["status"] == "completed", "{execution}");
+    let occurrences = client(&host, &["triggers", "occurrences", id]).await?;
+    ensure!(occurrences.exits(0)?.contains("fired"), "no occurrence: {occurrences:?}");
+    client(&host, &["triggers", "show", "nothing"]).await?.exits(1)?;
+    Ok(())
+}
+
 /// What the demo tells whoever watches it.
 fn told_all(told: &str, more: &[&str]) -> Result<()> {
     ensure!(told.starts_with("listening on http://127.0.0.1:"), "another first line: {told}");

@@ -1,6 +1,7 @@
 //! End to end: a real host process, real HTTP, real plugins, `kill -9`.
 
 mod architecture;
+mod audit;
 mod bad_input;
 mod cli;
 mod crash;

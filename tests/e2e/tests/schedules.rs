@@ -123,7 +123,7 @@ async fn r11_a_thousand_schedules_are_due_in_the_same_second() -> Result<()> {
     let answers = until(&host.api, all_fired).await?;
     let lags = started_once(&host.api).await?.into_iter().map(|at| at.saturating_sub(due)).collect();
     let (lag, answer) = (p99(lags), p99(answers));
-    println!("start lag p99 {} ms, API p99 {} ms", lag.as_millis(), answer.as_millis());
+    eprintln!("start lag p99 {} ms, API p99 {} ms", lag.as_millis(), answer.as_millis());
     ensure!(lag <= LAG_MAX, "schedules started {} ms late", lag.as_millis());
     ensure!(answer <= ANSWER_MAX, "the API took {} ms meanwhile", answer.as_millis());
     ensure!(host.stop().await?.success(), "the host did not stop well");
@@ -142,7 +142,7 @@ async fn r11_a_crash_amid_a_thousand_starts_loses_none_and_doubles_none() -> Res
     until(&host.api, all_fired).await?;
     let at = started_once(&host.api).await?;
     let before = at.iter().filter(|at| **at < killed).count();
-    println!("{before} of {} started before the crash", at.len());
+    eprintln!("{before} of {} started before the crash", at.len());
     ensure!(before > 0 && before < at.len(), "the crash was not amid the starts: {before} of {} before it", at.len());
     ensure!(host.stop().await?.success(), "the host did not stop well");
     Ok(())
@@ -169,7 +169,7 @@ async fn r11_idle_schedules_cost_nothing() -> Result<()> {
     let before = used(&host)?;
     host.api.ended(started["execution_id"].as_str().context("an answer without an id")?).await?;
     let used = used(&host)?.saturating_sub(before);
-    println!("{IDLE} idle schedules used {} ms in three seconds", used.as_millis());
+    eprintln!("{IDLE} idle schedules used {} ms in three seconds", used.as_millis());
     ensure!(used <= IDLE_CPU_MAX, "{IDLE} idle schedules used {} ms in three seconds", used.as_millis());
     ensure!(host.stop().await?.success(), "the host did not stop well");
     Ok(())

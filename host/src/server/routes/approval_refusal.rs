@@ -11,7 +11,7 @@ use crate::{
         error::{ApiError, Code, FieldProblem},
         view::{ApprovalView, DecisionView},
     },
-    store::{ApprovalRow, ApprovalStatus, AuditEntry, Outcome, PAGE_MAX},
+    store::{ApprovalRow, ApprovalStatus, PAGE_MAX},
 };
 
 /// What was tried, and is refused.
@@ -21,8 +21,6 @@ pub(super) struct Refusal<'a> {
     pub(super) id: &'a str,
     /// The question, where one was named.
     pub(super) asked: Option<CallId>,
-    /// What the audit log would have said.
-    pub(super) entry: AuditEntry,
 }
 
 impl Refusal<'_> {
@@ -44,13 +42,7 @@ impl Refusal<'_> {
                 let problems = problems.iter().map(problem).collect();
                 ApiError::new(Code::InvalidDecision, error.to_string()).with_errors(problems)
             }
-            DecideError::NotAllowed(_) => {
-                let entry = AuditEntry { outcome: Outcome::Refused, ..self.entry };
-                match app.store.audit(entry).await {
-                    Ok(()) => ApiError::new(Code::Forbidden, error.to_string()),
-                    Err(error) => error.into(),
-                }
-            }
+            DecideError::NotAllowed(_) => ApiError::new(Code::Forbidden, error.to_string()),
             DecideError::Voted(call, ref vote) => {
                 let vote = DecisionView::from((**vote).clone());
                 ApiError::new(Code::AlreadyDecided, error.to_string())

@@ -11,17 +11,15 @@ use crate::{
     identity::{Principal, Role},
     server::{
         App,
+        act::Act,
         body::Fields,
         error::{ApiError, Code, Problem},
         gate::Who,
         query::{Names, Paging, Query, approval_id, execution_id, read_approval_id},
         view::{ApprovalDetail, ApprovalView, DecisionView, Page},
     },
-    store::{self, ApprovalFilter, ApprovalRow, AuditEntry, Companion, Mine},
+    store::{self, ApprovalFilter, ApprovalRow, Companion, Mine},
 };
-
-/// The act of deciding, as the audit log names it.
-pub(super) const DECIDE: &str = "approval.decide";
 
 /// Which questions to list.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -44,25 +42,25 @@ pub(crate) struct ListQuery {
 
 /// An answer to a question of a human step, or to a pause at a limit (option `raise` with the new guardrails as data, or
 /// `stop`).
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ApproveBody {
     /// The option that is chosen; needed where the step offers options.
     #[serde(default)]
-    option_id: Option<String>,
+    pub(super) option_id: Option<String>,
     /// Words to go with it.
     #[serde(default)]
-    comment: Option<String>,
+    pub(super) comment: Option<String>,
     /// The form's data; it must satisfy the step's `form_schema`.
     #[serde(default)]
     #[schema(value_type = Value)]
-    data: Option<Document>,
+    pub(super) data: Option<Document>,
     /// `request_digest` of the question as it was shown: the answer counts for that one alone.
     #[serde(default)]
-    request_digest: Option<String>,
+    pub(super) request_digest: Option<String>,
     /// Which question, by its number; needed where several are open.
     #[serde(default)]
-    approval_id: Option<u64>,
+    pub(super) approval_id: Option<u64>,
 }
 
 /// An answer that counts.
@@ -162,11 +160,12 @@ pub(super) async fn existing(app: &App, approval: &str) -> Result<ApprovalRow, A
 pub(crate) async fn approve(
     State(app): State<App>,
     Who(who): Who,
+    act: Act,
     Names(execution): Names<String>,
     Fields(body): Fields<ApproveBody>,
 ) -> Result<Json<Approved>, ApiError> {
     let id = execution_id(&execution)?;
-    answer(&app, &who, id, body).await
+    answer(&app, &who, &act, id, body).await
 }
 
 /// Answers one question; the execution goes on with it. The first decision counts.
@@ -180,17 +179,24 @@ pub(crate) async fn approve(
 pub(crate) async fn approve_one(
     State(app): State<App>,
     Who(who): Who,
+    act: Act,
     Names(approval): Names<String>,
     Fields(body): Fields<ApproveBody>,
 ) -> Result<Json<Approved>, ApiError> {
     let (id, call) = approval_id(&approval)?;
-    answer(&app, &who, id, ApproveBody { approval_id: Some(call.0), ..body }).await
+    answer(&app, &who, &act, id, ApproveBody { approval_id: Some(call.0), ..body }).await
 }
 
-async fn answer(app: &App, who: &Principal, id: String, body: ApproveBody) -> Result<Json<Approved>, ApiError> {
+async fn answer(
+    app: &App,
+    who: &Principal,
+    act: &Act,
+    id: String,
+    body: ApproveBody,
+) -> Result<Json<Approved>, ApiError> {
     let asked = body.approval_id.map(CallId);
     let object = asked.map_or_else(|| id.clone(), |call| format!("{id}.{call}"));
-    let entry = AuditEntry::done(who.actor(), DECIDE, object).with(serde_json::json!({ "option_id": body.option_id }));
+    let entry = act.done(object).with(serde_json::json!({ "option_id": body.option_id }));
     let answer = Answer {
         approval_id: asked,
         option_id: body.option_id,
@@ -199,7 +205,7 @@ async fn answer(app: &App, who: &Principal, id: String, body: ApproveBody) -> Re
         decided_by: who.clone(),
         invited: false,
         request_digest: body.request_digest,
-        companions: vec![Companion::Audit(entry.clone())],
+        companions: vec![Companion::Audit(entry)],
     };
     match app.driver.decide(&id, answer).await {
         Ok(answered) => Ok(Json(Approved {
@@ -209,6 +215,6 @@ async fn answer(app: &App, who: &Principal, id: String, body: ApproveBody) -> Re
             missing: answered.missing,
             decision: answered.decision.into(),
         })),
-        Err(error) => Err(Refusal { id: &id, asked, entry }.of(app, error).await),
+        Err(error) => Err(Refusal { id: &id, asked }.of(app, error).await),
     }
 }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use axum::{
     Json,
     extract::State,
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
 use serde::{Deserialize, Serialize};
@@ -14,19 +14,20 @@ use weir_engine::{execution::Status, id::Seq, json::Json as Document};
 
 use super::workflows::PageQuery;
 use crate::{
-    driver::{Companions, Compiled, StartExecution},
+    driver::{Companions, Compiled, StartAnswer, StartError, StartExecution},
     server::{
         App,
+        act::Act,
         body::Fields,
         error::{ApiError, Code, Problem},
-        gate::Who,
         guardrails::{self, Guardrails},
+        idempotency::{self, Key},
         live,
         query::{Names, Paging, Query, execution_id, instant, uuid},
         schemas,
         view::{ExecutionSummary, ExecutionView, Page, StepView},
     },
-    store::{ExecutionFilter, ExecutionRow, StepCursor, WorkflowVersion},
+    store::{Companion, ExecutionFilter, ExecutionRow, StepCursor, WorkflowVersion},
 };
 
 /// The longest that an answer waits for the end of an execution, in seconds.
@@ -35,7 +36,7 @@ const WAIT_SECONDS_MAX: f64 = 60.0;
 const REASON_BYTES_MAX: usize = 16 * 1024;
 
 /// How to answer.
-#[derive(Debug, Deserialize, IntoParams)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct ExecuteQuery {
@@ -71,37 +72,82 @@ pub(crate) struct Accepted {
 
 /// Starts an execution of a workflow.
 #[utoipa::path(post, path = "/api/workflows/{workflow}/execute", tag = "executions",
-    params(("workflow" = String, Path, description = "its id or name"), ExecuteQuery), request_body = ExecuteBody,
+    params(("workflow" = String, Path, description = "its id or name"), ExecuteQuery,
+        ("idempotency-key" = Option<String>, Header, description = "names this start: however often it is sent, it starts one \
+            execution, and later answers say `idempotent-replayed: true`; kept for a day at least")),
+    request_body = ExecuteBody,
     responses(
         (status = 200, description = "it has ended within the wait", body = ExecutionView),
         (status = 202, description = "it runs", body = Accepted),
-        (status = 409, description = "the workflow is inactive", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "the workflow is inactive, or the first request with this key is being answered", body = Problem, content_type = "application/problem+json"),
     ))]
 pub(crate) async fn execute(
     State(app): State<App>,
-    Who(who): Who,
+    act: Act,
     Names(workflow): Names<String>,
     Query(query): Query<ExecuteQuery>,
+    headers: HeaderMap,
     Fields(body): Fields<ExecuteBody>,
 ) -> Result<Response, ApiError> {
     let wait = wait(query.wait)?;
-    let workflow = app.workflow(&workflow).await?;
+    let input = body.input_data.unwrap_or_else(|| Document::from_value(serde_json::json!({})));
+    let limits = body.guardrails.as_ref().map(Document::text).unwrap_or_default();
+    let key = Key::of(&headers, &act.actor_id(), &[&workflow, input.text(), limits])?;
+    let Some(key) = key else {
+        let start = start(&app, &act, &workflow, input, body.guardrails.as_ref(), wait).await?;
+        return Ok(shown(app.driver.start(start).await?));
+    };
+    let _held = key.hold(&app.in_flight)?;
+    if let Some(execution_id) = key.started(&app.store).await? {
+        return Ok(replayed(execution_id));
+    }
+    let mut start = start(&app, &act, &workflow, input, body.guardrails.as_ref(), wait).await?;
+    let row = key.clone();
+    start.companions = Companions::new(move |id| vec![Companion::IdempotencyKey(row.row(id))]);
+    match app.driver.start(start).await {
+        // The first answer never came, but its execution began.
+        Err(StartError::Taken) => {
+            let missing = || ApiError::internal(anyhow::anyhow!("a key is taken that nothing was started with"));
+            Ok(replayed(key.started(&app.store).await?.ok_or_else(missing)?))
+        }
+        answer => Ok(shown(answer?)),
+    }
+}
+
+/// What is to be started.
+async fn start(
+    app: &App,
+    act: &Act,
+    workflow: &str,
+    input: Document,
+    limits: Option<&Document>,
+    wait: Option<Duration>,
+) -> Result<StartExecution, ApiError> {
+    let workflow = app.workflow(workflow).await?;
     if !workflow.row.active {
         let detail = format!("workflow {:?} is inactive; set active to true to run it", workflow.row.name);
         return Err(ApiError::new(Code::WorkflowInactive, detail));
     }
-    let input = body.input_data.unwrap_or_else(|| Document::from_value(serde_json::json!({})));
-    let limits = guardrails::limits(body.guardrails.as_ref())?;
-    let trigger = Document::from_value(serde_json::json!({ "type": "manual", "started_by": who.actor() }));
+    let limits = guardrails::limits(limits)?;
+    let trigger = Document::from_value(serde_json::json!({ "type": "manual", "started_by": act.actor() }));
     let compiled = app.driver.compiled(&workflow.version).await?;
-    check_input(&app, &workflow.version, &compiled, &input)?;
-    let version = Arc::clone(&workflow.version);
-    let start = StartExecution { workflow: version, input, limits, trigger, companions: Companions::default(), wait };
-    let answer = app.driver.start(start).await?;
-    Ok(match answer.finished {
+    check_input(app, &workflow.version, &compiled, &input)?;
+    let workflow = Arc::clone(&workflow.version);
+    Ok(StartExecution { workflow, input, limits, trigger, companions: Companions::default(), wait })
+}
+
+fn shown(answer: StartAnswer) -> Response {
+    match answer.finished {
         Some(finished) => Json(ExecutionView::new(finished.execution, finished.step_outputs)).into_response(),
         None => accepted(answer.execution_id),
-    })
+    }
+}
+
+/// The answer to a request that was sent before.
+fn replayed(execution_id: Arc<str>) -> Response {
+    let mut response = accepted(execution_id);
+    response.headers_mut().insert(idempotency::REPLAYED, HeaderValue::from_static("true"));
+    response
 }
 
 pub(super) fn accepted(execution_id: Arc<str>) -> Response {
@@ -350,7 +396,7 @@ pub(crate) struct Cancelled {
     ))]
 pub(crate) async fn cancel(
     State(app): State<App>,
-    Who(who): Who,
+    act: Act,
     Names(execution): Names<String>,
     Fields(body): Fields<CancelBody>,
 ) -> Result<Json<Cancelled>, ApiError> {
@@ -358,7 +404,7 @@ pub(crate) async fn cancel(
     if body.reason.as_ref().is_some_and(|reason| reason.len() > REASON_BYTES_MAX) {
         return Err(ApiError::new(Code::InvalidFields, format!("/reason: it has more than {REASON_BYTES_MAX} bytes")));
     }
-    app.driver.cancel(&id, &who.actor(), body.reason, Vec::new()).await?;
+    app.driver.cancel(&id, &act.actor(), body.reason, vec![Companion::Audit(act.done(&id))]).await?;
     Ok(Json(Cancelled { execution_id: id, status: Status::Cancelled.as_str() }))
 }
 

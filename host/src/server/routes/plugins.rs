@@ -10,7 +10,7 @@ use axum::{
 };
 use futures_util::future::{BoxFuture, FutureExt as _};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
 use weir_engine::{
     failure::{Failure, FailureCode},
@@ -22,9 +22,9 @@ use crate::{
     schema,
     server::{
         App,
+        act::Act,
         body::{Fields, PluginBody},
         error::{ApiError, Code, Problem},
-        gate::Who,
         query::{Names, Query, is_name},
         schemas,
         view::{FailureView, LogLineView, Page, PluginDetail, PluginSummary},
@@ -62,7 +62,7 @@ pub(crate) async fn list(State(app): State<App>) -> Result<Json<Page<PluginSumma
         (status = 201, description = "it is installed and enabled", body = PluginDetail),
         (status = 409, description = "this version exists with other bytes", body = Problem, content_type = "application/problem+json"),
     ))]
-pub(crate) async fn upload(State(app): State<App>, Who(who): Who, request: Request) -> Result<Response, ApiError> {
+pub(crate) async fn upload(State(app): State<App>, act: Act, request: Request) -> Result<Response, ApiError> {
     let busy = |_| ApiError::new(Code::Unavailable, "the host stops");
     let _place = app.uploads.acquire().await.map_err(busy)?;
     let PluginBody(bytes) = PluginBody::from_request(request, &()).await?;
@@ -74,9 +74,10 @@ pub(crate) async fn upload(State(app): State<App>, Who(who): Who, request: Reque
         descriptor: inspected.descriptor_json,
         imports: inspected.imports,
         bytes,
-        installed_by: who.actor(),
+        installed_by: act.actor(),
     };
-    let installed = app.store.install_plugin(new).await;
+    let entry = act.done(format!("{}@{}", new.name, new.version)).with(json!({ "digest": new.digest }));
+    let installed = app.store.audited(entry).install_plugin(new).await;
     app.driver.plugins_changed();
     let installed = installed?;
     let status = if installed.new { StatusCode::CREATED } else { StatusCode::OK };
@@ -102,11 +103,13 @@ pub(crate) async fn show(
     ))]
 pub(crate) async fn delete(
     State(app): State<App>,
+    act: Act,
     Names(plugin): Names<String>,
     Query(query): Query<VersionQuery>,
 ) -> Result<StatusCode, ApiError> {
     let row = installed(&app, &plugin, query.version.as_deref()).await?;
-    let deleted = app.store.delete_plugin(&row.name, &row.version).await;
+    let entry = act.done(named(&row)).with(json!({ "digest": row.digest }));
+    let deleted = app.store.audited(entry).delete_plugin(&row.name, &row.version).await;
     app.driver.plugins_changed();
     deleted?;
     Ok(StatusCode::NO_CONTENT)
@@ -117,10 +120,11 @@ pub(crate) async fn delete(
     responses((status = 200, description = "it is enabled", body = PluginSummary)))]
 pub(crate) async fn enable(
     State(app): State<App>,
+    act: Act,
     Names(plugin): Names<String>,
     Query(query): Query<VersionQuery>,
 ) -> Result<Json<PluginSummary>, ApiError> {
-    switch(&app, &plugin, query, true).await
+    switch(&app, &act, &plugin, query, true).await
 }
 
 /// Keeps new executions from using a version of a plugin. Those that run go on.
@@ -128,15 +132,23 @@ pub(crate) async fn enable(
     responses((status = 200, description = "it is disabled", body = PluginSummary)))]
 pub(crate) async fn disable(
     State(app): State<App>,
+    act: Act,
     Names(plugin): Names<String>,
     Query(query): Query<VersionQuery>,
 ) -> Result<Json<PluginSummary>, ApiError> {
-    switch(&app, &plugin, query, false).await
+    switch(&app, &act, &plugin, query, false).await
 }
 
-async fn switch(app: &App, plugin: &str, query: VersionQuery, enabled: bool) -> Result<Json<PluginSummary>, ApiError> {
+async fn switch(
+    app: &App,
+    act: &Act,
+    plugin: &str,
+    query: VersionQuery,
+    enabled: bool,
+) -> Result<Json<PluginSummary>, ApiError> {
     let row = installed(app, plugin, query.version.as_deref()).await?;
-    let row = app.store.set_plugin_enabled(&row.name, &row.version, enabled).await;
+    let entry = act.done(named(&row)).with(json!({ "digest": row.digest }));
+    let row = app.store.audited(entry).set_plugin_enabled(&row.name, &row.version, enabled).await;
     app.driver.plugins_changed();
     Ok(Json(PluginSummary::from(&row?)))
 }
@@ -180,16 +192,19 @@ pub(crate) struct Tried {
     responses((status = 200, description = "what it did, well or badly", body = Tried)))]
 pub(crate) async fn try_tool(
     State(app): State<App>,
+    act: Act,
     Names((plugin, tool)): Names<(String, String)>,
     Query(query): Query<VersionQuery>,
     Fields(body): Fields<TryBody>,
 ) -> Result<Json<Tried>, ApiError> {
     let row = installed(&app, &plugin, query.version.as_deref()).await?;
     let offered = tool_of(&row, &tool)?;
-    let empty = || Document::from_value(serde_json::json!({}));
+    let empty = || Document::from_value(json!({}));
     let (input, config) = (body.input.unwrap_or_else(empty), body.config.unwrap_or_else(empty));
     check_input(offered, &input)?;
     let began = std::time::Instant::now();
+    let entry = act.done(named(&row)).with(json!({ "digest": row.digest, "tool": tool }));
+    app.store.audit(entry).await?;
     let outcome = app.runtime.call(trial(&row, tool, input, config), Arc::new(NoTools)).await;
     Ok(Json(tried(outcome, began.elapsed())))
 }
@@ -231,8 +246,13 @@ impl CallHost for NoTools {
     }
 
     fn tools(&self) -> Document {
-        Document::from_value(serde_json::json!([]))
+        Document::from_value(json!([]))
     }
+}
+
+/// A version of a plugin, as the audit log names it.
+fn named(row: &PluginRow) -> String {
+    format!("{}@{}", row.name, row.version)
 }
 
 /// The installed plugin that is meant.

@@ -10,16 +10,15 @@ use crate::{
     driver::Companions,
     server::{
         App,
+        act::Act,
         body::Fields,
         error::{ApiError, Code, Problem},
         query::{Names, Paging, Query, uuid},
         view::{OccurrenceView, Page, Time, TriggerView},
     },
-    store::{AuditEntry, Companion, OccurrenceRow, TriggerFilter, TriggerRow},
+    store::{Companion, OccurrenceRow, TriggerFilter, TriggerRow},
 };
 
-/// Who acts where there is only one token.
-const ADMIN: &str = "admin";
 /// Instants of a schedule where the client says nothing, and the most of them.
 const NEXT_DEFAULT: usize = 10;
 const NEXT_MAX: usize = 100;
@@ -103,10 +102,11 @@ pub(crate) async fn show(State(app): State<App>, Names(trigger): Names<String>) 
     responses((status = 200, description = "it is enabled", body = TriggerView)))]
 pub(crate) async fn enable(
     State(app): State<App>,
+    act: Act,
     Names(trigger): Names<String>,
 ) -> Result<Json<TriggerView>, ApiError> {
     let trigger = found(&app, &trigger).await?;
-    app.triggers.enable(&trigger, AuditEntry::done(ADMIN, "trigger.enable", &*trigger.id)).await?;
+    app.triggers.enable(&trigger, act.done(&*trigger.id)).await?;
     Ok(Json(found(&app, &trigger.id).await?.into()))
 }
 
@@ -115,10 +115,11 @@ pub(crate) async fn enable(
     responses((status = 200, description = "it is disabled", body = TriggerView)))]
 pub(crate) async fn disable(
     State(app): State<App>,
+    act: Act,
     Names(trigger): Names<String>,
 ) -> Result<Json<TriggerView>, ApiError> {
     let trigger = found(&app, &trigger).await?;
-    app.triggers.disable(&trigger, AuditEntry::done(ADMIN, "trigger.disable", &*trigger.id)).await?;
+    app.triggers.disable(&trigger, act.done(&*trigger.id)).await?;
     Ok(Json(found(&app, &trigger.id).await?.into()))
 }
 
@@ -131,16 +132,17 @@ pub(crate) async fn disable(
     ))]
 pub(crate) async fn fire(
     State(app): State<App>,
+    act: Act,
     Names(trigger): Names<String>,
     Fields(body): Fields<FireBody>,
 ) -> Result<Response, ApiError> {
     let trigger = found(&app, &trigger).await?;
-    let entry = AuditEntry::done(ADMIN, "trigger.fire", &*trigger.id);
+    let entry = act.done(&*trigger.id);
     let audit = Companions::new(move |execution_id| {
         let details = serde_json::json!({ "execution_id": execution_id });
         vec![Companion::Audit(entry.clone().with(details))]
     });
-    let fired = app.triggers.fire_by_hand(&trigger, body.input_data, ADMIN, audit).await?;
+    let fired = app.triggers.fire_by_hand(&trigger, body.input_data, &act.actor(), audit).await?;
     Ok(accepted(fired.execution_id))
 }
 

@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
 use weir_engine::{
     definition::{Definition, Diagnostic},
@@ -17,6 +17,7 @@ use weir_engine::{
 use crate::{
     server::{
         App,
+        act::Act,
         body::DefinitionBody,
         error::{ApiError, Code, FieldProblem, Problem},
         query::{Names, Paging, Query, uuid},
@@ -61,7 +62,7 @@ impl PageQuery {
 }
 
 /// What the client believes to be the newest version.
-#[derive(Debug, Deserialize, IntoParams)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct UpdateQuery {
@@ -109,12 +110,25 @@ pub(crate) async fn list(
     ))]
 pub(crate) async fn create(
     State(app): State<App>,
+    act: Act,
     DefinitionBody(definition): DefinitionBody,
 ) -> Result<Response, ApiError> {
-    let (new, warnings) = validated(&app, definition).await?;
-    let saved = app.store.create_workflow(new).await;
+    Ok((StatusCode::CREATED, Json(saved(&app, &act, definition).await?)).into_response())
+}
+
+/// A new workflow that was saved.
+pub(super) async fn saved(app: &App, act: &Act, definition: Value) -> Result<SavedView, ApiError> {
+    let (new, warnings) = validated(app, definition).await?;
+    let saved = app.store.audited(act.done(&new.name)).create_workflow(new).await;
     app.triggers.changed();
-    Ok((StatusCode::CREATED, Json(saved_view(&app, saved?, warnings).await?)).into_response())
+    saved_view(app, saved?, warnings).await
+}
+
+/// The first workflows by name.
+pub(super) async fn page(app: &App, limit: Option<u32>) -> Result<Page<WorkflowSummary>, ApiError> {
+    let limit = Paging::new(limit, None).limit()?;
+    let rows = app.store.workflows(&WorkflowFilter::default(), None, limit + 1).await?;
+    Ok(Page::new(rows, limit, |row| row.id.to_string(), WorkflowSummary::from))
 }
 
 /// Finds everything that is wrong with a definition; saves nothing.
@@ -153,6 +167,7 @@ pub(crate) async fn show(
     ))]
 pub(crate) async fn update(
     State(app): State<App>,
+    act: Act,
     Names(workflow): Names<String>,
     Query(query): Query<UpdateQuery>,
     DefinitionBody(definition): DefinitionBody,
@@ -165,7 +180,8 @@ pub(crate) async fn update(
         return Err(ApiError::new(Code::VersionConflict, detail));
     }
     let (new, warnings) = validated(&app, definition).await?;
-    let saved = app.store.update_workflow(&current.row.id, new).await;
+    let entry = act.done(&*current.row.id).with(json!({ "name": new.name }));
+    let saved = app.store.audited(entry).update_workflow(&current.row.id, new).await;
     app.triggers.changed();
     Ok(Json(saved_view(&app, saved?, warnings).await?))
 }
@@ -173,9 +189,14 @@ pub(crate) async fn update(
 /// Deletes a workflow and frees its name. Its executions stay, and those that run go on.
 #[utoipa::path(delete, path = "/api/workflows/{workflow}", tag = "workflows", params(("workflow" = String, Path, description = "its id or name")),
     responses((status = 204, description = "it is deleted")))]
-pub(crate) async fn delete(State(app): State<App>, Names(workflow): Names<String>) -> Result<StatusCode, ApiError> {
+pub(crate) async fn delete(
+    State(app): State<App>,
+    act: Act,
+    Names(workflow): Names<String>,
+) -> Result<StatusCode, ApiError> {
     let current = app.workflow(&workflow).await?;
-    let deleted = app.store.delete_workflow(&current.row.id).await;
+    let entry = act.done(&*current.row.id).with(json!({ "name": current.row.name }));
+    let deleted = app.store.audited(entry).delete_workflow(&current.row.id).await;
     app.triggers.changed();
     deleted?;
     Ok(StatusCode::NO_CONTENT)

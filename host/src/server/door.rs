@@ -1,0 +1,95 @@
+//! The way in: every request passes it, whatever route it asks for, and here it is found out who asks.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use axum::{
+    Router,
+    body::Body,
+    http::{HeaderMap, HeaderValue, Method, Request, Response, header},
+    response::IntoResponse as _,
+};
+use futures_util::FutureExt as _;
+use hyper::body::Incoming;
+use tower::ServiceExt as _;
+
+use super::{
+    App, accept, auth,
+    error::{ApiError, Code},
+    gate::Who,
+    request_id::RequestId,
+};
+use crate::{identity::Principal, store};
+
+/// Finds out who asks and hands on to the routes. Each route has its own gate behind this door.
+#[derive(Clone)]
+pub(super) struct Door {
+    app: App,
+    router: Router,
+}
+
+/// Marks a request that a page of another site made in a user's name.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct CrossOrigin;
+
+impl accept::Handler for Door {
+    async fn handle(&self, mut request: Request<Incoming>, from: SocketAddr) -> Response<Body> {
+        let mut response = if self.app.network.is_for_us(&request) {
+            self.recognize(&mut request, from);
+            self.route(request).await
+        } else {
+            misdirected().into_response()
+        };
+        let headers = response.headers_mut();
+        if !headers.contains_key(RequestId::HEADER) {
+            headers.insert(RequestId::HEADER, RequestId::next().value());
+        }
+        response
+    }
+}
+
+impl Door {
+    pub(super) fn new(app: App, router: Router) -> Self {
+        Self { app, router }
+    }
+
+    /// Notes where a request comes from and, if they are known, who sends it.
+    fn recognize(&self, request: &mut Request<Incoming>, from: SocketAddr) {
+        let peer = self.app.network.peer(from.ip(), request.headers());
+        request.extensions_mut().insert(peer);
+        if request.headers().contains_key(header::AUTHORIZATION) {
+            if let Some(principal) = self.by_token(request.headers()) {
+                request.extensions_mut().insert(Who(principal));
+            }
+        } else if let Some(cookie) = auth::session_cookie(request.headers())
+            && let Some(principal) = self.app.accounts.by_session(cookie, store::now())
+        {
+            // The browser sends the cookie along for whatever page makes the request.
+            let changes = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+            if changes && self.app.network.is_own_page(request) != Some(true) {
+                request.extensions_mut().insert(CrossOrigin);
+            } else {
+                request.extensions_mut().insert(Who(principal));
+            }
+        }
+    }
+
+    fn by_token(&self, headers: &HeaderMap) -> Option<Arc<Principal>> {
+        self.app.accounts.by_token(auth::bearer(headers)?, store::now())
+    }
+
+    async fn route(&self, request: Request<Incoming>) -> Response<Body> {
+        let answer = self.router.clone().oneshot(request.map(Body::new));
+        match std::panic::AssertUnwindSafe(answer).catch_unwind().await {
+            Ok(Ok(response)) => response,
+            Ok(Err(never)) => match never {},
+            Err(_) => ApiError::internal(anyhow::anyhow!("a handler panicked")).into_response(),
+        }
+    }
+}
+
+fn misdirected() -> Response<Body> {
+    let detail = "the request's Host is not a name of this host; if it should be, add it to allowed_hosts";
+    let mut response = ApiError::new(Code::Misdirected, detail).into_response();
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
+}
