@@ -133,10 +133,10 @@ pub struct AppParts {
     pub network: Network,
     /// The most connections from one address.
     pub connections_per_address: usize,
-    /// Tells when the host stops.
-    pub shutdown: Shutdown,
     /// What links to this host begin with.
     pub public_url: Arc<str>,
+    /// Tells when the host stops.
+    pub shutdown: Shutdown,
 }
 
 impl Deref for App {

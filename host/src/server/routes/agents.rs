@@ -250,11 +250,12 @@ pub(crate) struct ApproveBody {
 pub(crate) async fn approve(
     State(app): State<App>,
     who: Who,
+    act: Act,
     execution: Names<String>,
     Fields(body): Fields<ApproveBody>,
 ) -> Result<Json<Value>, ApiError> {
     let answer = approvals::ApproveBody { option_id: body.option_id, comment: body.comment, ..Default::default() };
-    let Json(approved) = approvals::approve(State(app), who, execution, Fields(answer)).await?;
+    let Json(approved) = approvals::approve(State(app), who, act, execution, Fields(answer)).await?;
     let approved = serde_json::to_value(approved).map_err(ApiError::internal)?;
     Ok(Json(json!({ "execution_id": approved["execution_id"], "status": "running", "decision": approved["decision"] })))
 }
