@@ -143,10 +143,8 @@ fn until(at: Timestamp) -> Duration {
 /// What people are told.
 fn notice(row: &NoticeRow, approval: &ApprovalRow, link: Option<String>) -> Notice {
     let request = approval.request.value();
-    let question = match &request["notification"] {
-        serde_json::Value::String(words) => words.clone(),
-        other => serde_json::to_string_pretty(other).unwrap_or_default(),
-    };
+    let asked = &request["notification"];
+    let question = asked.as_str().map_or_else(|| serde_json::to_string_pretty(asked).unwrap_or_default(), str::to_owned);
     let options = request["options"].as_array().into_iter().flatten();
     let id = format!("{}.{}", approval.execution_id, approval.call);
     let text = match &link {
