@@ -18,6 +18,7 @@ mod cron;
 mod demo;
 mod executions;
 mod file;
+mod notices;
 mod out;
 mod plugins;
 mod progress;
@@ -98,6 +99,9 @@ enum Command {
     Approvals(approvals::Approvals),
     /// Answer a question.
     Approve(approvals::Approve),
+    /// What people are told about questions.
+    #[command(subcommand)]
+    Notices(notices::Notices),
     /// What starts workflows by itself: list, show, switch, fire.
     #[command(subcommand, visible_alias = "trigger")]
     Triggers(triggers::Triggers),
@@ -181,6 +185,7 @@ async fn run(cli: Cli, out: Out) -> anyhow::Result<Outcome> {
         Command::Executions(executions) => executions.run(&globals.client()?, out).await,
         Command::Approvals(approvals) => approvals.run(&globals.client()?, out).await,
         Command::Approve(approve) => approve.run(&globals.client()?, out).await,
+        Command::Notices(notices) => notices.run(&globals.client()?, out).await,
         Command::Triggers(triggers) => triggers.run(&globals.client()?, out).await,
         Command::Plugin(plugin) => plugin.run(globals, out).await,
         Command::Tokens(tokens) => tokens.run(&globals.client()?, out).await,

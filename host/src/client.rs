@@ -148,7 +148,13 @@ impl Client {
         let last = [("last-event-id", after.to_string())];
         let answer = self.request(Method::GET, &path, Sent::Nothing, &last).await?;
         if answer.status().is_success() {
-            return Ok(Events { body: answer.into_body(), buffer: Vec::new(), read: VecDeque::new(), path });
+            return Ok(Events {
+                body: answer.into_body(),
+                buffer: Vec::new(),
+                searched: 0,
+                read: VecDeque::new(),
+                path,
+            });
         }
         let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect().await;
         let broken = |reason: String| ClientError::Answer { request: path.clone(), reason };
@@ -190,6 +196,8 @@ impl Client {
 pub struct Events {
     body: Incoming,
     buffer: Vec<u8>,
+    /// So much of the buffer holds no end of a frame.
+    searched: usize,
     read: VecDeque<Value>,
     path: String,
 }
@@ -217,12 +225,14 @@ impl Events {
 
     /// Takes whole frames out of the buffer.
     fn split(&mut self) {
-        while let Some(end) = self.buffer.windows(2).position(|pair| pair == b"\n\n") {
-            let frame: Vec<u8> = self.buffer.drain(..end + 2).collect();
+        while let Some(end) = self.buffer[self.searched..].windows(2).position(|pair| pair == b"\n\n") {
+            let frame: Vec<u8> = self.buffer.drain(..self.searched + end + 2).collect();
+            self.searched = 0;
             let lines = frame.split(|byte| *byte == b'\n');
             let data = lines.filter_map(|line| line.strip_prefix(b"data: "));
             self.read.extend(data.filter_map(|data| serde_json::from_slice(data).ok()));
         }
+        self.searched = self.buffer.len().saturating_sub(1);
     }
 }
 

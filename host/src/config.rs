@@ -44,6 +44,8 @@ pub struct Config {
     pub channels: BTreeMap<String, ChannelConfig>,
     /// Whether schedules start workflows.
     pub schedules: bool,
+    /// What links to this host begin with: `https://weir.example.com`; by default `http://` and the address that it listens on.
+    pub public_url: Option<String>,
     /// The program `weir`, which is started to compile plugins; by default the running one.
     #[serde(skip)]
     pub program: Option<PathBuf>,
@@ -64,6 +66,7 @@ impl Default for Config {
             egress: EgressConfig::default(),
             channels: BTreeMap::new(),
             schedules: true,
+            public_url: None,
             program: None,
         }
     }

@@ -27,6 +27,7 @@ use serde_json::Value;
 use tokio::sync::{Semaphore, broadcast, mpsc, oneshot, watch};
 use uuid::Uuid;
 use weir_engine::{
+    approvers::Approvers,
     event::{Record, Started},
     execution::{Execution, Status},
     id::Timestamp,
@@ -35,7 +36,7 @@ use weir_engine::{
 };
 
 pub use self::{
-    answer::{Answer, Answered, DecideError, RAISE, STOP},
+    answer::{Answer, Answered, DecideError, RAISE, Reassign, STOP, may_decide},
     catalog::HostCatalog,
     current::CurrentWorkflow,
     ended::Ended,
@@ -55,6 +56,9 @@ use crate::{
     runtime::Runtime,
     store::{self, Append, Companion, Store, StoreError, WorkflowVersion},
 };
+
+/// Wait before an execution is woken again that the store could not load.
+const WAKE_RETRY_MS: u64 = 1_000;
 
 /// What the host lets any execution have, whatever its author and its caller say.
 #[derive(Debug, Clone)]
@@ -250,6 +254,9 @@ impl Driver {
         let Ok(Ok(room)) = room.await else {
             return Err(StartError::Overloaded(inner.config.executions_max));
         };
+        if *inner.stopping.borrow() {
+            return Err(StartError::Stopping);
+        }
         let compiled = inner.workflows.compiled(&inner.store, &start.workflow).await?;
         let now = store::now();
         let execution_id: Arc<str> = Uuid::now_v7().to_string().into();
@@ -306,6 +313,14 @@ impl Driver {
         self.deliver(id, |reply| News::Answer { answer: answer.clone(), reply }).await?
     }
 
+    /// Asks others instead of those that a question names, and answers who that is now.
+    ///
+    /// # Errors
+    /// The question is not open, whoever says so may not decide it, or too few are named.
+    pub async fn reassign(&self, id: &str, reassign: Reassign) -> Result<Approvers, DecideError> {
+        self.deliver(id, |reply| News::Reassign { reassign: reassign.clone(), reply }).await?
+    }
+
     /// Committed events of an execution from here on. Read the log afterwards, and drop what comes twice.
     #[must_use]
     pub fn subscribe(&self, id: &str) -> broadcast::Receiver<Arc<Vec<Record>>> {
@@ -337,8 +352,11 @@ impl Driver {
     fn wake(&self, id: Arc<str>) {
         let driver = self.clone();
         tokio::spawn(async move {
-            if let Err(error) = driver.deliver(&id, |reply| News::Wake { reply }).await {
-                tracing::error!(execution.id = %id, %error, "could not wake execution {id}");
+            let Err(error) = driver.deliver(&id, |reply| News::Wake { reply }).await else { return };
+            tracing::error!(execution.id = %id, %error, "could not wake execution {id}");
+            // Nobody else wakes it.
+            if matches!(error, SignalError::Store(_)) {
+                driver.inner.timers.set(store::now().plus_ms(WAKE_RETRY_MS), id);
             }
         });
     }

@@ -8,6 +8,8 @@ use crate::{
     accounts::Accounts,
     config::Config,
     driver::{Driver, DriverConfig},
+    egress::Egress,
+    notices::Notices,
     runtime::{Runtime, RuntimeConfig, RuntimeError},
     server::{
         self, App, AppParts,
@@ -73,6 +75,7 @@ pub struct Running {
     store: Store,
     driver: Driver,
     accounts: Accounts,
+    notices: JoinHandle<()>,
     triggers: Triggers,
     trigger: Trigger,
     serving: JoinHandle<()>,
@@ -99,6 +102,13 @@ impl Host {
         let triggers = Triggers::new(store.clone(), driver.clone());
         let accounts = Accounts::open(store.clone(), &token.token).await?;
         let network = Network::new(&config, address).map_err(StartHostError::Config)?;
+        let public_url = public_url(&config, address);
+        let notices = Notices {
+            store: store.clone(),
+            egress: Egress::new(config.egress.clone()),
+            channels: config.channels.clone(),
+            public_url: Arc::clone(&public_url),
+        };
         let webhooks = Webhooks::new(store.clone(), triggers.clone(), vault);
         let app = App::new(AppParts {
             store: store.clone(),
@@ -109,14 +119,34 @@ impl Host {
             accounts: accounts.clone(),
             network,
             connections_per_address: config.connections_per_address,
-            shutdown: stop,
+            shutdown: stop.clone(),
+            public_url,
         });
+        let notices = tokio::spawn(async move { notices.run(stop.begun()).await });
         tokio::spawn(webhook::sweep(store.clone()));
         let keeping = tokio::spawn(housekeeping::run(accounts.clone(), store.clone()));
         let serving = tokio::spawn(server::serve(listener, app.clone()));
         let recovering = tokio::spawn(recover(driver.clone(), triggers.clone(), app, config.schedules));
-        Ok(Running { address, token, store, driver, accounts, triggers, trigger, serving, recovering, keeping })
+        Ok(Running {
+            address,
+            token,
+            store,
+            driver,
+            accounts,
+            triggers,
+            trigger,
+            serving,
+            recovering,
+            keeping,
+            notices,
+        })
     }
+}
+
+/// What links to this host begin with, without a slash at the end.
+fn public_url(config: &Config, address: SocketAddr) -> Arc<str> {
+    let url = config.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
+    url.trim_end_matches('/').into()
 }
 
 fn runtime_config(config: &Config) -> Result<RuntimeConfig, StartHostError> {
@@ -195,9 +225,10 @@ impl Running {
     /// store. What did not end is taken up at the next start.
     pub async fn stop(self) {
         self.trigger.begin();
-        let (served, (), ()) = tokio::join!(self.serving, self.driver.stop(), self.triggers.stop());
-        if let Err(error) = served {
-            tracing::error!("the server broke off: {error}");
+        let (served, noticed, (), ()) =
+            tokio::join!(self.serving, self.notices, self.driver.stop(), self.triggers.stop());
+        if let Err(error) = served.and(noticed) {
+            tracing::error!("a part of the host broke off: {error}");
         }
         self.keeping.abort();
         if let Err(error) = self.accounts.flush().await {

@@ -3,6 +3,7 @@
 //! [`Host::start`] is the only way to a running host, for the program and for tests alike.
 
 pub mod accounts;
+pub mod approval_link;
 pub mod cli;
 pub mod client;
 pub mod config;
@@ -10,6 +11,7 @@ pub mod driver;
 pub mod egress;
 mod host;
 pub mod identity;
+pub mod notices;
 pub mod notify;
 pub mod runtime;
 pub mod schema;

@@ -38,6 +38,7 @@ use crate::{
 
 mod accept;
 mod act;
+mod approval_page;
 pub mod auth;
 pub mod body;
 mod door;
@@ -108,6 +109,10 @@ pub struct Parts {
     ledger: Ledger,
     /// Idempotency keys whose first request is being answered.
     in_flight: InFlight,
+    /// Places for requests that may change something: they stay under way when their connections are gone.
+    changes: Arc<Semaphore>,
+    /// What links to this host begin with.
+    public_url: Arc<str>,
 }
 
 /// What an [`App`] is made of.
@@ -128,6 +133,8 @@ pub struct AppParts {
     pub network: Network,
     /// The most connections from one address.
     pub connections_per_address: usize,
+    /// What links to this host begin with.
+    pub public_url: Arc<str>,
     /// Tells when the host stops.
     pub shutdown: Shutdown,
 }
@@ -145,7 +152,7 @@ impl App {
     #[must_use]
     pub fn new(parts: AppParts) -> Self {
         let AppParts { store, driver, triggers, webhooks, runtime, accounts, .. } = parts;
-        let AppParts { network, connections_per_address, shutdown, .. } = parts;
+        let AppParts { network, connections_per_address, shutdown, public_url, .. } = parts;
         Self(Arc::new(Parts {
             store,
             driver,
@@ -163,7 +170,15 @@ impl App {
             strangers: Throttle::new(WRONG_CREDENTIALS, WRONG_WINDOW, COUNTED_MAX),
             ledger: Ledger::default(),
             in_flight: InFlight::default(),
+            public_url,
+            changes: Arc::new(Semaphore::new(accept::CONNECTIONS_MAX)),
         }))
+    }
+
+    /// What links to this host begin with.
+    #[must_use]
+    pub fn public_url(&self) -> &str {
+        &self.public_url
     }
 
     /// The live workflow with this id or name, and its newest version.

@@ -8,7 +8,7 @@ use std::{fmt, path::PathBuf, sync::Arc};
 use futures_util::future::BoxFuture;
 use sha2::{Digest as _, Sha256};
 use sqlx::{SqliteConnection, SqlitePool};
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::sync::{Mutex, Notify, mpsc, oneshot};
 use weir_engine::{event::Record, execution::Summary, id::Timestamp};
 
 mod approvals;
@@ -25,10 +25,13 @@ mod error;
 mod events;
 mod executions;
 mod folded;
+mod links;
+mod notices;
 mod occurrences;
 mod plugins;
 mod projection;
 mod queries;
+mod questions;
 mod secrets;
 mod sessions;
 mod steps;
@@ -45,13 +48,15 @@ use self::{
 };
 
 pub use self::{
-    approvals::{ApprovalFilter, ApprovalRow, ApprovalStatus},
+    approvals::{ApprovalFilter, ApprovalRow, ApprovalStatus, Mine},
     audit::{AuditEntry, AuditFilter, AuditRow, Outcome, Verified},
     companion::{Companion, IdempotencyKey},
     deliveries::{DeliveryRow, DeliveryVerdict, NewDelivery, REFUSED_KEPT},
     error::StoreError,
     executions::{ExecutionFilter, ExecutionRow, StoredExecution, Unfinished, Wake},
     folded::folded,
+    links::{LINKS_MAX, LinkHash, LinkRow},
+    notices::{NOTICES_MAX, NoticeId, NoticeKind, NoticeRow, NoticeStatus, Reminded},
     occurrences::{Moved, NewOccurrence, OccurrenceRow, OccurrenceStatus, UnfinishedOfSchedule},
     plugins::{Installed, NewPlugin, PluginRow, Precedence},
     secrets::{NewSecret, SECRETS_MAX, SecretRow},
@@ -113,6 +118,8 @@ struct Inner {
     directory: Directory,
     readers: SqlitePool,
     writer: mpsc::Sender<Message>,
+    /// Told when there may be a notice to send.
+    notices: Notify,
     /// Held while a plugin is installed or deleted, so that its file and its row change together.
     plugin_files: Mutex<()>,
 }
@@ -135,8 +142,8 @@ impl Store {
         let readers = connect::readers(&directory.database(), options.readers);
         let (writer, receiver) = mpsc::channel(options.queue.clamp(1, QUEUE_MAX));
         tokio::spawn(Writer::new(connection, receiver, lock).run());
-        let store =
-            Self { inner: Arc::new(Inner { directory, readers, writer, plugin_files: Mutex::new(()) }), audit: None };
+        let inner = Inner { directory, readers, writer, notices: Notify::new(), plugin_files: Mutex::new(()) };
+        let store = Self { inner: Arc::new(inner), audit: None };
         store.sweep_plugins().await?;
         Ok(store)
     }
@@ -150,9 +157,14 @@ impl Store {
     pub async fn append(&self, append: Append) -> Result<(), StoreError> {
         let Some(prepared) = Prepared::new(&append)? else { return Ok(()) };
         drop(append);
+        let notifies = prepared.questions.notice_due.is_some();
         let (answer, answered) = oneshot::channel();
         self.send(Message::Append { prepared: Box::new(prepared), answer }).await?;
-        answered.await.map_err(|_| StoreError::Closed)?
+        let result = answered.await.map_err(|_| StoreError::Closed)?;
+        if notifies {
+            self.inner.notices.notify_one();
+        }
+        result
     }
 
     /// Writes what is waiting and closes the file; whatever is asked later fails with [`StoreError::Closed`].

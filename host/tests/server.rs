@@ -3,6 +3,7 @@
 mod abuse;
 mod agents;
 mod api;
+mod approvals;
 mod auth;
 mod bodies;
 mod documented;

@@ -6,5 +6,6 @@ mod logs;
 mod made;
 mod plugins;
 mod projections;
+mod questions;
 mod triggers;
 mod workflows;

@@ -47,6 +47,7 @@ CREATE TABLE executions (
     workflow_name    TEXT    NOT NULL,
     workflow_version INTEGER NOT NULL,
     trigger_source   TEXT    NOT NULL,
+    started_by       TEXT,             -- who asked, where somebody did
     started_at       INTEGER NOT NULL,
     status           TEXT    NOT NULL,
     current_step_id  TEXT,
@@ -100,6 +101,9 @@ CREATE TABLE approvals (
     path          TEXT    NOT NULL,
     status        TEXT    NOT NULL,
     request       TEXT    NOT NULL,
+    request_digest TEXT   NOT NULL, -- SHA-256 of `request`
+    approvers     TEXT    NOT NULL, -- JSON object: who may decide now
+    requester     TEXT,             -- who started the execution
     requested_at  INTEGER NOT NULL,
     due           INTEGER,
     closed_at     INTEGER,

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 mod after;
+mod approvers;
 pub(crate) mod diagnostic;
 pub mod fields;
 mod guardrails;
@@ -123,11 +124,16 @@ impl Definition {
     pub fn digest(value: &Value) -> String {
         let mut text = String::new();
         canonical(value, &mut text);
-        Sha256::digest(text).iter().fold(String::with_capacity(64), |mut hex, byte| {
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
+        hex_digest(&text)
     }
+}
+
+/// SHA-256 of a text, in hex.
+pub(crate) fn hex_digest(text: &str) -> String {
+    Sha256::digest(text).iter().fold(String::with_capacity(64), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
 }
 
 /// Compact JSON with the members of objects in the order of their names.

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::facts::{AfterFailure, Decision, LogLine, Next, Report, Skipped, Started, StepType, Work};
 use crate::{
+    approvers::Approvers,
     failure::Failure,
     id::{CallId, ScopeId, Seq, Timestamp},
     json::Json,
@@ -120,7 +121,23 @@ pub enum Event {
         /// Who.
         decided_by: String,
     },
-    /// A person answered a human step.
+    /// A person answered a question that takes more than one; it is not decided yet.
+    Voted {
+        /// The visit that waits.
+        call: CallId,
+        /// The answer.
+        decision: Decision,
+    },
+    /// Others are asked from here on.
+    Reassigned {
+        /// The visit that waits.
+        call: CallId,
+        /// Who may decide now.
+        approvers: Approvers,
+        /// Who said so.
+        reassigned_by: String,
+    },
+    /// A person answered a human step, and that decides it.
     Decided {
         /// The visit that waited.
         call: CallId,
@@ -229,13 +246,16 @@ impl Event {
             Self::StepCompleted { output, report, .. } => output.text().len() + report.bytes(),
             Self::RetryScheduled { report, .. } | Self::StepFailed { report, .. } => report.bytes(),
             Self::ExecutionCompleted { output, .. } => output.text().len(),
-            Self::Decided { decision, .. } => decision.data.as_ref().map_or(0, |data| data.text().len()),
+            Self::Decided { decision, .. } | Self::Voted { decision, .. } => {
+                decision.data.as_ref().map_or(0, |data| data.text().len())
+            }
             Self::AttemptStarted { .. }
             | Self::CallInterrupted { .. }
             | Self::Reserved { .. }
             | Self::Settled { .. }
             | Self::Paused { .. }
             | Self::Resumed { .. }
+            | Self::Reassigned { .. }
             | Self::ScopeOpened { .. }
             | Self::ScopeCompleted { .. }
             | Self::ScopeFailed { .. }

@@ -6,14 +6,16 @@ mod decide;
 mod evolve;
 mod input;
 mod items;
+mod question;
 mod state;
 mod summary;
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 pub use self::{
     command::{Command, PluginCall},
     input::Input,
+    question::Question,
     summary::{Status, Summary},
 };
 use self::{
@@ -21,6 +23,7 @@ use self::{
     state::{State, VisitWork},
 };
 use crate::{
+    approvers::Approvers,
     event::{Event, Record, Started},
     graph::Graph,
     id::{CallId, ScopeId, Seq, Timestamp},
@@ -106,7 +109,7 @@ impl Execution {
         for (call, visit) in &state.visits {
             if visit.runs_plugin() {
                 commands.push(Command::RunPlugin { call: *call, attempt: visit.attempt });
-            } else if let VisitWork::Human { request, due } = &visit.work {
+            } else if let VisitWork::Human { request, due, .. } = &visit.work {
                 let (path, request) = (visit.path.clone(), request.clone());
                 commands.push(Command::AskHuman { call: *call, path, request, due: *due });
             }
@@ -139,6 +142,18 @@ impl Execution {
             fuel: limits.fuel,
             memory_bytes: limits.memory_bytes,
         })
+    }
+
+    /// What an open question asks, and how far it has come; `None` if it is not open.
+    #[must_use]
+    pub fn question(&self, call: CallId) -> Option<Question<'_>> {
+        let visit = self.state.visits.get(&call)?;
+        let VisitWork::Human { request, due, reassigned, votes } = &visit.work else { return None };
+        let approvers = match reassigned {
+            Some(approvers) => Cow::Borrowed(approvers),
+            None => Cow::Owned(Approvers::of_request(request.value())),
+        };
+        Some(Question { path: &visit.path, request, due: *due, approvers, votes })
     }
 
     /// Whether the effect `n` of an open call was admitted.

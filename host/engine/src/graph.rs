@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
+    approvers::Approvers,
     condition::Condition,
     limits::Limits,
     reference::{Reference, Template},
@@ -182,8 +183,8 @@ pub struct Human {
     pub options: Vec<HumanOption>,
     /// JSON Schema that the answer's data must satisfy.
     pub form_schema: Option<Value>,
-    /// Who may decide, as written.
-    pub approvers: Vec<String>,
+    /// Who may decide, and how many it takes.
+    pub approvers: Approvers,
 }
 
 /// What a human step does when nobody answers.

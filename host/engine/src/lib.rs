@@ -5,6 +5,7 @@
 //! [`Input`](execution::Input)s and a time, appends the [`Record`](event::Record)s that come back, and keeps in flight
 //! exactly what [`commands`](execution::Execution::commands) lists.
 
+pub mod approvers;
 pub mod compile;
 pub mod condition;
 pub mod definition;

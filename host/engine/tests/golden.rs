@@ -18,7 +18,7 @@ use weir_engine::{
 
 use crate::support::setup;
 
-const EVENTS: [&str; 22] = [
+const EVENTS: [&str; 24] = [
     "execution_started",
     "step_started",
     "retry_scheduled",
@@ -41,6 +41,8 @@ const EVENTS: [&str; 22] = [
     "execution_failed",
     "execution_timed_out",
     "execution_cancelled",
+    "voted",
+    "reassigned",
 ];
 
 /// The place of an event's kind in [`EVENTS`]; a new kind does not compile until it stands here too.
@@ -68,6 +70,8 @@ fn kind(event: &Event) -> usize {
         Event::ExecutionFailed { .. } => 19,
         Event::ExecutionTimedOut { .. } => 20,
         Event::ExecutionCancelled { .. } => 21,
+        Event::Voted { .. } => 22,
+        Event::Reassigned { .. } => 23,
     }
 }
 

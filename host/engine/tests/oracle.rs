@@ -12,10 +12,10 @@ use crate::{
     support::{
         dice::Dice,
         generator::{Sample, Style, sample},
-        plan::{Answer, Plan, normal},
+        plan::{Plan, normal},
         setup::try_graph,
         tracker::Fate,
-        world::{World, decided, success},
+        world::{World, reassign, success},
     },
 };
 use interpreter::{Ending, predict};
@@ -45,21 +45,17 @@ fn stale_news(dice: &mut Dice, world: &mut World) {
 
 fn planned_news(dice: &mut Dice, world: &mut World) {
     let calls = world.answerable();
-    let people: Vec<(CallId, Option<String>)> = world
-        .tracker
-        .questions()
-        .into_iter()
-        .filter_map(|call| match world.answer(call) {
-            Answer::Choose(option) => Some((call, option)),
-            Answer::Lapse => None,
-        })
-        .collect();
+    let people: Vec<(CallId, Input)> =
+        world.tracker.questions().into_iter().filter_map(|call| Some((call, world.next_vote(call)?))).collect();
     let choice = dice.below(calls.len() + people.len());
     if let Some((call, attempt)) = calls.get(choice).copied() {
         let input = world.outcome(call, attempt);
         world.feed(input);
-    } else if let Some((call, option)) = people.get(choice - calls.len()).cloned() {
-        world.feed(decided(call, option));
+    } else if let Some((call, vote)) = people.get(choice - calls.len()).cloned() {
+        if dice.chance(10) {
+            world.feed(reassign(call));
+        }
+        world.feed(vote);
     } else if world.has_more() {
         world.feed(Input::Continue);
     } else {

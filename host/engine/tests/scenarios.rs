@@ -4,6 +4,7 @@ mod budget;
 mod fan_out;
 mod flow;
 mod news;
+mod people;
 mod predecessor;
 mod time;
 

@@ -16,7 +16,7 @@ use crate::support::{
     generator::{Sample, Style, sample},
     plan::Plan,
     setup::try_graph,
-    world::{World, decided, failure, success},
+    world::{World, decided, decided_by, failure, reassign, success},
 };
 
 /// How many seeds to try: `WEIR_SIM_SEEDS`, or `usual`.
@@ -88,7 +88,8 @@ impl Host {
             25..32 => self.foreign_news(),
             32..55 => self.reserve(),
             55..65 => self.settle(),
-            65..70 => self.wrong_option(),
+            65..68 => self.wrong_option(),
+            68..70 => self.reassign(),
             70..78 => _ = self.world.feed(Input::TimeReached),
             78..86 => self.wait_a_little(),
             86..88 => self.cancel(),
@@ -193,7 +194,12 @@ impl Host {
     fn decide(&mut self, call: CallId) {
         let (options, _) = self.world.tracker.open[&call].question().unwrap();
         let option = self.dice.pick(&options).cloned();
-        assert!(self.world.feed(decided(call, option)) > 0, "a good answer is ignored");
+        let person = ["pat", "sam", "alex", "robin", "kim"][self.dice.below(5)];
+        let again = self.world.tracker.open[&call].votes.iter().any(|voter| voter == person);
+        let quiet = self.is_quiet();
+        let count = self.world.feed(decided_by(person, call, option));
+        assert!(again || count > 0, "a good answer is ignored");
+        assert!(!again || !quiet || count == 0, "one person counted twice");
     }
 
     fn wrong_option(&mut self) {
@@ -202,6 +208,14 @@ impl Host {
         if self.is_quiet() && !options.is_empty() {
             assert_eq!(self.world.feed(decided(call, Some("no such option".to_owned()))), 0);
             assert_eq!(self.world.feed(decided(call, None)), 0);
+        }
+    }
+
+    fn reassign(&mut self) {
+        let Some(call) = self.dice.pick(&self.world.tracker.questions()).copied() else { return };
+        self.world.feed(reassign(call));
+        if self.is_quiet() && self.world.tracker.open.contains_key(&call) {
+            assert_eq!(self.world.feed(reassign(call)), 0, "the same people are asked already");
         }
     }
 

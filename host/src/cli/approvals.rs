@@ -17,17 +17,63 @@ pub(super) enum Approvals {
         /// Only those of this workflow.
         #[arg(long)]
         workflow: Option<String>,
+        /// Only those that you may decide, and have not answered yet.
+        #[arg(long)]
+        mine: bool,
+        /// Those whose time was up and that nobody decided, lapsed ones too.
+        #[arg(long)]
+        overdue: bool,
         /// How many at most.
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=199))]
         limit: u32,
     },
+    /// Show a question, and what was answered to it.
+    Show {
+        /// Its id: EXECUTION.NUMBER.
+        id: String,
+    },
+    /// Answer a question.
+    Approve {
+        /// Its id: EXECUTION.NUMBER.
+        id: String,
+        #[command(flatten)]
+        given: Given,
+    },
+    /// Ask others instead; without roles and users that is every approver.
+    Reassign {
+        /// Its id: EXECUTION.NUMBER.
+        id: String,
+        /// Whoever has this role; may be given several times.
+        #[arg(long = "role", value_name = "ROLE")]
+        roles: Vec<String>,
+        /// Whoever has this name; may be given several times.
+        #[arg(long = "user", value_name = "NAME")]
+        users: Vec<String>,
+    },
+    /// Tell people about a question once more.
+    Remind {
+        /// Its id: EXECUTION.NUMBER.
+        id: String,
+    },
+    /// Make a link with which somebody can decide a question once.
+    Link {
+        /// Its id: EXECUTION.NUMBER.
+        id: String,
+        /// Whom it is for; only admins make links for others.
+        #[arg(long = "for", value_name = "NAME")]
+        name: Option<String>,
+        /// The only option that it may choose.
+        #[arg(long, short)]
+        option: Option<String>,
+        /// When it expires, in minutes; at the latest with the question.
+        #[arg(long, value_name = "MINUTES")]
+        expires_in: Option<f64>,
+    },
 }
 
-/// Answer a question of an execution.
+/// An answer.
 #[derive(Debug, Args)]
-pub(super) struct Approve {
-    /// The execution that asks.
-    execution: String,
+pub(super) struct Given {
     /// The option to choose.
     #[arg(long, short)]
     option: Option<String>,
@@ -37,6 +83,25 @@ pub(super) struct Approve {
     /// The form's data: JSON, or @FILE.
     #[arg(long, value_name = "JSON|@FILE")]
     form: Option<String>,
+}
+
+impl Given {
+    fn body(&self) -> anyhow::Result<Value> {
+        let mut answer = json!({ "option_id": self.option, "comment": self.comment });
+        if let Some(form) = self.form.as_deref() {
+            answer["data"] = file::argument(form)?;
+        }
+        Ok(answer)
+    }
+}
+
+/// Answer a question of an execution.
+#[derive(Debug, Args)]
+pub(super) struct Approve {
+    /// The execution that asks.
+    execution: String,
+    #[command(flatten)]
+    given: Given,
     /// Which question, where several are open.
     #[arg(long, value_name = "ID")]
     approval: Option<u64>,
@@ -44,12 +109,82 @@ pub(super) struct Approve {
 
 impl Approvals {
     pub(super) async fn run(self, client: &Client, out: Out) -> anyhow::Result<Outcome> {
-        let Self::List { workflow, limit } = self;
-        let filter = workflow.map(|workflow| format!("&workflow={}", segment(&workflow))).unwrap_or_default();
-        let page = client.get(&format!("/api/approvals?limit={limit}{filter}")).await?;
-        out.show(&page, || table(out, &page));
+        let path = |id: &str, act: &str| format!("/api/approvals/{}{act}", segment(id));
+        match self {
+            Self::List { workflow, mine, overdue, limit } => {
+                let workflow = workflow.map(|workflow| format!("&workflow={}", segment(&workflow))).unwrap_or_default();
+                let filter = format!("limit={limit}&mine={mine}&overdue={overdue}{workflow}");
+                let page = client.get(&format!("/api/approvals?{filter}")).await?;
+                out.show(&page, || table(out, &page));
+            }
+            Self::Show { id } => {
+                let approval = client.get(&path(&id, "")).await?;
+                out.show(&approval, || detail(&approval));
+            }
+            Self::Approve { id, given } => {
+                let answered = client.post(&path(&id, "/approve"), given.body()?).await?;
+                out.show(&answered, || words(&answered));
+            }
+            Self::Reassign { id, roles, users } => {
+                let body = json!({ "roles": roles, "users": users });
+                let answer = client.post(&path(&id, "/reassign"), body).await?;
+                out.show(&answer, || format!("asked now: {}", people(&answer["approvers"])));
+            }
+            Self::Remind { id } => {
+                let answer = client.post(&path(&id, "/remind"), json!({})).await?;
+                out.show(&answer, || format!("told over {}", list(&answer["channels"])));
+            }
+            Self::Link { id, name, option, expires_in } => {
+                let body = json!({ "name": name, "option_id": option, "expires_in_minutes": expires_in });
+                let link = client.post(&path(&id, "/links"), body).await?;
+                out.show(&link, || text_of(&link, "url"));
+            }
+        }
         Ok(Outcome::Done)
     }
+}
+
+/// The members of a list of texts.
+fn list(texts: &Value) -> String {
+    let texts: Vec<&str> = texts.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    super::out::clean(&texts.join(", "))
+}
+
+fn people(approvers: &Value) -> String {
+    let named = [list(&approvers["roles"]), list(&approvers["users"])];
+    let named: Vec<String> = named.into_iter().filter(|names| !names.is_empty()).collect();
+    if named.is_empty() { "every approver".to_owned() } else { named.join(", ") }
+}
+
+/// What became of an answer.
+fn words(answered: &Value) -> String {
+    let option = brief(&answered["decision"]["option_id"], 100);
+    match answered["missing"].as_u64().unwrap_or_default() {
+        0 => format!("answered: {option}"),
+        missing => format!("answered: {option}; {missing} more must choose the same"),
+    }
+}
+
+fn detail(approval: &Value) -> String {
+    let options = approval["request"]["options"].as_array().into_iter().flatten();
+    let options: Vec<String> = options.map(|option| text_of(option, "id")).collect();
+    let mut lines = vec![
+        format!("{}  {}", text_of(approval, "id"), text_of(approval, "status")),
+        format!("  {}, step {}", text_of(approval, "workflow_name"), text_of(approval, "path")),
+        format!("  {}", brief(&approval["request"]["notification"], 2_000)),
+        format!("  options:   {}", super::out::clean(&options.join(", "))),
+        format!("  approvers: {} (quorum {})", people(&approval["approvers"]), approval["approvers"]["quorum"]),
+        format!("  due:       {}", brief(&approval["due"], 40)),
+    ];
+    for decision in approval["decisions"].as_array().into_iter().flatten() {
+        let (option, comment) = (brief(&decision["option_id"], 64), brief(&decision["comment"], 200));
+        lines.push(format!(
+            "  {} {}: {option} {comment}",
+            text_of(decision, "decided_at"),
+            text_of(decision, "decided_by")
+        ));
+    }
+    lines.join("\n")
 }
 
 fn table(out: Out, page: &Value) -> String {
@@ -57,26 +192,22 @@ fn table(out: Out, page: &Value) -> String {
         let option = |option: &Value| option["id"].as_str().map(str::to_owned);
         let options: Vec<_> = item["request"]["options"].as_array().into_iter().flatten().filter_map(option).collect();
         vec![
-            text_of(item, "execution_id"),
-            text_of(item, "approval_id"),
+            text_of(item, "id"),
             text_of(item, "workflow_name"),
             text_of(item, "path"),
             super::out::clean(&options.join("|")),
             brief(&item["request"]["notification"], 50),
         ]
     });
-    out.table(&["EXECUTION", "ID", "WORKFLOW", "STEP", "OPTIONS", "QUESTION"], &rows.collect::<Vec<_>>())
+    out.table(&["ID", "WORKFLOW", "STEP", "OPTIONS", "QUESTION"], &rows.collect::<Vec<_>>())
 }
 
 impl Approve {
     pub(super) async fn run(self, client: &Client, out: Out) -> anyhow::Result<Outcome> {
-        let data = self.form.as_deref().map(file::argument).transpose()?;
-        let mut answer = json!({ "option_id": self.option, "comment": self.comment, "approval_id": self.approval });
-        if let Some(data) = data {
-            answer["data"] = data;
-        }
+        let mut answer = self.given.body()?;
+        answer["approval_id"] = json!(self.approval);
         let answered = client.post(&format!("/api/executions/{}/approve", segment(&self.execution)), answer).await?;
-        out.show(&answered, || format!("answered: {}", brief(&answered["decision"]["option_id"], 100)));
+        out.show(&answered, || words(&answered));
         Ok(Outcome::Done)
     }
 }

@@ -189,6 +189,11 @@ pub(super) fn brief(value: &Value, max: usize) -> String {
     text.chars().take(max.saturating_sub(1)).chain(['…']).collect()
 }
 
+/// [`brief`], and nothing for null.
+pub(super) fn brief_or_nothing(value: &Value, max: usize) -> String {
+    if value.is_null() { String::new() } else { brief(value, max) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -196,6 +201,12 @@ mod tests {
     #[test]
     fn texts_from_outside_command_no_terminal() {
         assert_eq!(clean("a\x1b[2Jb\r\n"), "a\u{fffd}[2Jb\u{fffd}\n");
+    }
+
+    #[test]
+    fn words_that_hold_null_are_kept() {
+        assert_eq!(brief_or_nothing(&Value::from("drops nullable fields"), 60), "drops nullable fields");
+        assert_eq!(brief_or_nothing(&Value::Null, 60), "");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{
     Globals, Outcome, file,
-    out::{Ink, Out, brief, text_of},
+    out::{Ink, Out, brief_or_nothing, text_of},
 };
 use crate::{
     client::{Client, Method, Sent, segment},
@@ -150,7 +150,7 @@ fn described(out: Out, descriptor: &Value) -> String {
             let tool = text_of(offer, "name");
             let fields = offer["input_schema"]["properties"].as_object();
             let fields: Vec<_> = fields.into_iter().flatten().map(|(field, _)| super::out::clean(field)).collect();
-            let about = brief(&offer["description"], 80).replace("null", "");
+            let about = brief_or_nothing(&offer["description"], 80);
             lines.push(format!("  {word} {name}.{tool}({})  {}", fields.join(", "), out.ink(Ink::Faint, &about)));
         }
     }
@@ -167,7 +167,7 @@ fn table(out: Out, page: &Value) -> String {
             count("tools"),
             count("agents"),
             text_of(item, "digest").chars().take(12).collect(),
-            brief(&item["description"], 60).replace("null", ""),
+            brief_or_nothing(&item["description"], 60),
         ]
     });
     out.table(&["NAME", "VERSION", "STATE", "TOOLS", "AGENTS", "DIGEST", "DESCRIPTION"], &rows.collect::<Vec<_>>())

@@ -5,19 +5,19 @@ use std::{collections::BTreeMap, path::PathBuf};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use weir_engine::{
-    compile::{ArgumentProblem, Catalog, Found, compile},
-    definition::{Definition, Diagnostic},
+    compile::{ArgumentProblem, Catalog, Found},
+    definition::Diagnostic,
     graph::Target,
 };
 
 use super::{
     Globals, Outcome, file,
-    out::{Ink, Out, brief, text_of},
+    out::{Ink, Out, brief_or_nothing, text_of},
     progress::{self, Asked},
 };
 use crate::{
     client::{Client, ClientError, Method, segment},
-    store, trigger,
+    driver, store, trigger,
 };
 
 /// Workflows.
@@ -146,7 +146,7 @@ fn table(out: Out, page: &Value) -> String {
             text_of(item, "version"),
             active.to_owned(),
             text_of(item, "updated_at"),
-            brief(&item["description"], 60).replace("null", ""),
+            brief_or_nothing(&item["description"], 60),
         ]
     });
     out.table(&["NAME", "VERSION", "ACTIVE", "UPDATED", "DESCRIPTION"], &rows.collect::<Vec<_>>())
@@ -190,9 +190,8 @@ impl Catalog for Trusting {
 
 /// What a definition's check finds without a host, in the shape of the host's answer.
 fn check_offline(definition: &Value) -> Value {
-    let (parsed, mut found) = Definition::parse(definition);
-    found.extend(compile(&parsed, &Trusting).1);
-    found.extend(trigger::config::read(&parsed, store::now()).1);
+    let driver::Checked { definition, diagnostics: mut found, .. } = driver::check(definition, &Trusting);
+    found.extend(trigger::config::read(&definition, store::now()).1);
     let (errors, warnings): (Vec<_>, Vec<_>) = found.into_iter().partition(Diagnostic::is_error);
     json!({ "valid": errors.is_empty(), "errors": errors, "warnings": warnings })
 }

@@ -1,16 +1,21 @@
 //! What people answer: to a human step, or to a pause at a limit.
 
+mod permit;
+
 use serde_json::{Value, json};
 use weir_engine::{
+    approvers::Approvers,
     event::Decision,
-    execution::{Command, Execution, Input},
+    execution::{Command, Execution, Input, Question},
     id::{CallId, Timestamp},
     json::Json,
     limits::Limits,
 };
 
+pub use self::permit::may_decide;
 use super::SignalError;
 use crate::{
+    identity::{Principal, Role},
     schema::{self, SchemaProblem},
     store::Companion,
 };
@@ -34,7 +39,11 @@ pub struct Answer {
     /// The form's data.
     pub data: Option<Json>,
     /// Who answers.
-    pub decided_by: String,
+    pub decided_by: Principal,
+    /// Whether an administrator asked this very person, whomever the question names.
+    pub invited: bool,
+    /// SHA-256, in hex, of the question as the person saw it; the answer counts for that one alone.
+    pub request_digest: Option<String>,
     /// What is written with the answer, or not at all.
     pub companions: Vec<Companion>,
 }
@@ -46,6 +55,23 @@ pub struct Answered {
     pub approval_id: Option<CallId>,
     /// The decision as it is stored.
     pub decision: Decision,
+    /// How many more people must choose the same before it is decided; 0 once it is.
+    pub missing: u32,
+}
+
+/// Others are to be asked.
+#[derive(Debug, Clone)]
+pub struct Reassign {
+    /// Which question.
+    pub approval_id: CallId,
+    /// Whoever has one of these roles may decide.
+    pub roles: Vec<String>,
+    /// Whoever has one of these names may decide. Where nobody is named at all, every approver may.
+    pub users: Vec<String>,
+    /// Who says so; they must be allowed to decide the question themselves.
+    pub principal: Principal,
+    /// What is written with it, or not at all.
+    pub companions: Vec<Companion>,
 }
 
 /// Why an answer was not taken.
@@ -66,6 +92,15 @@ pub enum DecideError {
     /// The answer does not fit the question.
     #[error("the answer does not fit the question")]
     Unfit(Vec<SchemaProblem>),
+    /// It is not for this person to decide.
+    #[error("you may not decide this: {0}")]
+    NotAllowed(String),
+    /// This person answered before; the question waits for others.
+    #[error("you answered this before: it waits for others")]
+    Voted(CallId, Box<Decision>),
+    /// The question is not the one that the person saw.
+    #[error("the question is another than the one that was shown: look at it again; its digest is {0}")]
+    Changed(String),
 }
 
 /// The engine's input for an answer.
@@ -74,40 +109,76 @@ pub(super) fn input(execution: &Execution, answer: &Answer, now: Timestamp) -> R
         option_id: answer.option_id.clone(),
         comment: answer.comment.clone(),
         data: answer.data.clone(),
-        decided_by: answer.decided_by.clone(),
+        decided_by: answer.decided_by.actor(),
         decided_at: rfc3339(now),
+        request_digest: None,
     };
-    let mut open = execution.commands().into_iter().filter_map(|command| match command {
-        Command::AskHuman { call, path, request, .. } => Some((call, path, request)),
-        Command::RunPlugin { .. } | Command::SetTimer { .. } | Command::Continue => None,
-    });
-    let (call, request) = match answer.approval_id {
-        Some(id) => {
-            let found = open.find(|(call, ..)| *call == id).ok_or(DecideError::NotOpen(id))?;
-            (found.0, found.2)
-        }
-        None if execution.summary().paused.is_some() => return resume(decision),
-        None => only(open.collect())?,
+    let call = match answer.approval_id {
+        Some(call) => call,
+        None if execution.summary().paused.is_some() => return resume(decision, &answer.decided_by),
+        None => only(execution)?,
     };
-    check(&decision, request.value())?;
-    Ok((Answered { approval_id: Some(call), decision: decision.clone() }, Input::Decided { call, decision }))
+    let question = execution.question(call).ok_or(DecideError::NotOpen(call))?;
+    may_decide(&question.approvers, requester(execution), &answer.decided_by, answer.invited)?;
+    if let Some(vote) = question.vote_of(&decision.decided_by) {
+        return Err(DecideError::Voted(call, Box::new(vote.clone())));
+    }
+    let digest = question.digest();
+    if answer.request_digest.as_ref().is_some_and(|seen| *seen != digest) {
+        return Err(DecideError::Changed(digest));
+    }
+    check(&decision, question.request.value())?;
+    let missing = missing(&question, &decision);
+    let decision = Decision { request_digest: Some(digest), ..decision };
+    let answered = Answered { approval_id: Some(call), decision: decision.clone(), missing };
+    Ok((answered, Input::Decided { call, decision }))
 }
 
-type Open = (CallId, std::sync::Arc<str>, Json);
+/// How many more must choose the same after this answer.
+fn missing(question: &Question<'_>, decision: &Decision) -> u32 {
+    let agreeing = question.votes.iter().filter(|vote| vote.option_id == decision.option_id).count() + 1;
+    question.approvers.quorum.saturating_sub(u32::try_from(agreeing).unwrap_or(u32::MAX))
+}
 
-fn only(mut open: Vec<Open>) -> Result<(CallId, Json), DecideError> {
-    match open.len() {
-        0 => Err(DecideError::NothingAsked),
-        1 => {
-            let (call, _, request) = open.remove(0);
-            Ok((call, request))
-        }
-        _ => Err(DecideError::Several(open.into_iter().map(|(call, path, _)| (call, path.to_string())).collect())),
+/// The engine's input for others to be asked, and who they are.
+pub(super) fn reassign_input(execution: &Execution, reassign: &Reassign) -> Result<(Approvers, Input), DecideError> {
+    let call = reassign.approval_id;
+    let question = execution.question(call).ok_or(DecideError::NotOpen(call))?;
+    may_decide(&question.approvers, requester(execution), &reassign.principal, false)?;
+    let approvers = question.approvers.reassigned(reassign.roles.clone(), reassign.users.clone());
+    if !approvers.are_enough() {
+        let message = format!("{} different people must agree: name as many, or a role", approvers.quorum);
+        return Err(DecideError::Unfit(vec![SchemaProblem::new("/users", message)]));
+    }
+    let (roles, users) = (approvers.roles.clone(), approvers.users.clone());
+    Ok((approvers, Input::Reassign { call, roles, users, reassigned_by: reassign.principal.actor() }))
+}
+
+/// Who started the execution, where somebody did.
+fn requester(execution: &Execution) -> Option<&str> {
+    execution.started().trigger.value()["started_by"].as_str()
+}
+
+/// The one question that is open.
+fn only(execution: &Execution) -> Result<CallId, DecideError> {
+    let open = execution.commands().into_iter().filter_map(|command| match command {
+        Command::AskHuman { call, path, .. } => Some((call, path.to_string())),
+        Command::RunPlugin { .. } | Command::SetTimer { .. } | Command::Continue => None,
+    });
+    match open.collect::<Vec<_>>() {
+        open if open.is_empty() => Err(DecideError::NothingAsked),
+        open if open.len() == 1 => Ok(open[0].0),
+        open => Err(DecideError::Several(open)),
     }
 }
 
-/// An answer to a pause: raise the limits that `data` names, or stop.
-fn resume(decision: Decision) -> Result<(Answered, Input), DecideError> {
+/// An answer to a pause: raise the limits that `data` names, or stop. Whoever lets an execution spend more, or ends it,
+/// must be allowed to run executions, too.
+fn resume(decision: Decision, principal: &Principal) -> Result<(Answered, Input), DecideError> {
+    if !(principal.may(Role::Approver) && principal.may(Role::Operator)) {
+        let needed = "a pause at a limit needs the roles \"approver\" and \"operator\"";
+        return Err(DecideError::NotAllowed(needed.to_owned()));
+    }
     let decided_by = decision.decided_by.clone();
     let input = match decision.option_id.as_deref() {
         Some(STOP) => Input::Cancel { cancelled_by: decided_by, reason: decision.comment.clone() },
@@ -117,7 +188,7 @@ fn resume(decision: Decision) -> Result<(Answered, Input), DecideError> {
             return Err(DecideError::Unfit(vec![SchemaProblem::new("/option_id", message)]));
         }
     };
-    Ok((Answered { approval_id: None, decision }, input))
+    Ok((Answered { approval_id: None, decision, missing: 0 }, input))
 }
 
 fn raised(data: Option<&Json>) -> Result<Limits, DecideError> {

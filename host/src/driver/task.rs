@@ -3,6 +3,8 @@
 //! Calls of plugins without powers are pure computations, so they run ahead of the commit; their events ride on a
 //! later append. Everything that is seen outside (answers, live events) waits for the commit.
 
+mod people;
+
 use std::{
     future::{Future, pending},
     pin::Pin,
@@ -15,6 +17,7 @@ use tokio::{
     time::Instant,
 };
 use weir_engine::{
+    approvers::Approvers,
     event::Record,
     execution::{Command, Execution, Input, Status},
     id::{CallId, Seq, Timestamp},
@@ -23,7 +26,7 @@ use weir_engine::{
 
 use super::{
     Ended, Finished, Inner,
-    answer::{self, Answer, Answered, DecideError},
+    answer::{Answer, Answered, DecideError, Reassign},
     flight::{Flight, Landed},
     lock, perform, timers,
 };
@@ -41,6 +44,8 @@ const SHORT_WAIT: Duration = Duration::from_millis(500);
 pub(super) enum News {
     /// A person answered.
     Answer { answer: Answer, reply: oneshot::Sender<Result<Answered, DecideError>> },
+    /// Others are to be asked.
+    Reassign { reassign: Reassign, reply: oneshot::Sender<Result<Approvers, DecideError>> },
     /// Somebody stops it.
     Cancel {
         cancelled_by: String,
@@ -208,7 +213,7 @@ impl Task {
                 landed = self.flight.landed(), if self.has_room() => self.on_landed(landed),
                 Some(news) = self.receiver.recv() => self.on_news(news),
                 () = sleep_until(timer) => self.feed(Input::TimeReached),
-                () = sleep_until(stop_at) => self.flight = Flight::default(),
+                () = sleep_until(stop_at), if !self.flight.is_empty() => self.flight = Flight::default(),
                 Ok(_) = stopping.wait_for(|stop| *stop), if self.stop_at.is_none() => {
                     self.stop_at = Some(Instant::now() + self.inner.config.stop_grace);
                 }
@@ -268,31 +273,8 @@ impl Task {
                 self.on_cancel(Input::Cancel { cancelled_by, reason }, companions, reply);
             }
             News::Answer { answer, reply } => self.on_answer(answer, reply),
+            News::Reassign { reassign, reply } => self.on_reassign(reassign, reply),
         }
-    }
-
-    fn on_cancel(&mut self, cancel: Input, companions: Vec<Companion>, reply: oneshot::Sender<Result<(), Status>>) {
-        let too_late = self.execution.has_ended();
-        self.feed_with(cancel, companions);
-        let status = self.execution.status();
-        let done = if status == Status::Cancelled && !too_late { Ok(()) } else { Err(status) };
-        self.reply_when_stored(move |result| {
-            if result.is_ok() {
-                let _ = reply.send(done);
-            }
-        });
-    }
-
-    /// A refusal waits for the commit, too: what it is refused for may be an answer that is not on disk yet.
-    fn on_answer(&mut self, answer: Answer, reply: oneshot::Sender<Result<Answered, DecideError>>) {
-        let answered = answer::input(&self.execution, &answer, store::now()).and_then(|(answered, input)| {
-            if self.feed_with(input, answer.companions) { Ok(answered) } else { Err(DecideError::NothingAsked) }
-        });
-        self.reply_when_stored(move |result| {
-            if result.is_ok() {
-                let _ = reply.send(answered);
-            }
-        });
     }
 
     fn reply_when_stored(&mut self, send: impl FnOnce(Result<(), StoreError>) + Send + 'static) {
@@ -305,17 +287,6 @@ impl Task {
     fn feed(&mut self, input: Input) {
         let records = self.execution.step(input, store::now());
         self.take(records);
-    }
-
-    /// Feeds, and keeps what is to be written with what follows; tells whether something followed.
-    fn feed_with(&mut self, input: Input, companions: Vec<Companion>) -> bool {
-        let before = self.execution.seq();
-        self.feed(input);
-        let moved = self.execution.seq() > before;
-        if moved {
-            self.companions.extend(companions);
-        }
-        moved
     }
 
     /// Keeps what was decided until it is appended.

@@ -12,9 +12,9 @@ use std::{
 use serde_json::Value;
 use weir_engine::{
     compile::{self, Catalog},
-    definition::{Definition, Diagnostic, DiagnosticCode, Severity},
+    definition::{Definition, Diagnostic, DiagnosticCode, Severity, StepDefinition, StepKind},
     event::Started,
-    graph::{Graph, Kind, Target},
+    graph::{Graph, Target},
 };
 
 use super::{
@@ -86,30 +86,46 @@ pub struct Checked {
 #[must_use]
 pub fn check(definition: &Value, catalog: &dyn Catalog) -> Checked {
     let compile::Checked { definition, graph, mut diagnostics } = compile::check(definition, catalog);
-    diagnostics.extend(graph.iter().flat_map(|graph| check_schemas(graph)));
+    diagnostics.extend(check_schemas(&definition));
+    diagnostics.sort_by_key(|diagnostic| diagnostic.severity);
     let valid = graph.is_some() && !diagnostics.iter().any(Diagnostic::is_error);
     Checked { definition, valid, diagnostics }
 }
 
-fn check_schemas(graph: &Graph) -> Vec<Diagnostic> {
-    let own = graph.input_schema.iter().map(|schema| (None, "/input_schema".to_owned(), schema));
-    let forms = graph.steps.iter().filter_map(|step| match &step.kind {
-        Kind::Human(human) => {
-            Some((Some(step.id.to_string()), "/human_config/form_schema".to_owned(), human.form_schema.as_ref()?))
+fn check_schemas(definition: &Definition) -> Vec<Diagnostic> {
+    let own = definition.input_schema.iter().filter_map(|schema| unusable(schema, "/input_schema", None));
+    let mut found: Vec<Diagnostic> = own.collect();
+    check_forms(&definition.steps, &mut found);
+    found
+}
+
+fn check_forms(steps: &[StepDefinition], found: &mut Vec<Diagnostic>) {
+    for step in steps {
+        match &step.kind {
+            Some(StepKind::Human { form_schema: Some(schema), .. }) => {
+                let field = format!("{}/human_config/form_schema", step.pointer());
+                found.extend(unusable(schema, &field, Some(&step.id)));
+            }
+            Some(StepKind::Parallel { branches, .. }) => branches.iter().for_each(|branch| check_forms(branch, found)),
+            Some(StepKind::Loop { steps, .. }) => check_forms(steps, found),
+            Some(
+                StepKind::Tool { .. } | StepKind::Agent { .. } | StepKind::Condition { .. } | StepKind::Human { .. },
+            )
+            | None => {}
         }
-        Kind::Tool(_) | Kind::Agent(_) | Kind::Condition { .. } | Kind::Parallel { .. } | Kind::Loop { .. } => None,
-    });
-    let wrong = own.chain(forms).filter_map(|(step_id, field, schema)| {
-        let problem = Schema::compile(schema).err()?;
-        Some(Diagnostic {
-            severity: Severity::Error,
-            field: format!("{field}{}", problem.field),
-            message: format!("not a JSON Schema that can be used: {}", problem.message),
-            step_id,
-            code: DiagnosticCode::InvalidValue,
-        })
-    });
-    wrong.collect()
+    }
+}
+
+/// Why a schema at this place cannot be used.
+fn unusable(schema: &Value, field: &str, step_id: Option<&str>) -> Option<Diagnostic> {
+    let problem = Schema::compile(schema).err()?;
+    Some(Diagnostic {
+        severity: Severity::Error,
+        field: format!("{field}{}", problem.field),
+        message: format!("not a JSON Schema that can be used: {}", problem.message),
+        step_id: step_id.map(str::to_owned),
+        code: DiagnosticCode::InvalidValue,
+    })
 }
 
 /// A workflow's id and a version of it.

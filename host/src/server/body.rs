@@ -2,7 +2,7 @@
 
 mod yaml;
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use axum::{
     body::{Body, HttpBody as _},
@@ -25,6 +25,8 @@ use super::error::{ApiError, Code, FieldProblem};
 pub const JSON_BYTES_MAX: usize = 1024 * 1024;
 /// The most bytes of a plugin.
 pub const PLUGIN_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// How many bytes tell what a body is.
+const HEAD_BYTES: usize = 4;
 const JSON_TIMEOUT: Duration = Duration::from_secs(30);
 const PLUGIN_TIMEOUT: Duration = Duration::from_secs(120);
 /// How long what is left of a refused body is thrown away, so that a client that writes first gets to read the answer.
@@ -64,6 +66,21 @@ impl<S: Send + Sync> FromRequest<S> for DefinitionBody {
         let json = if kind.as_deref().is_some_and(is_yaml) { from_yaml(&text)? } else { text };
         json::check_within(&json, JSON_DEPTH_MAX).map_err(unacceptable)?;
         serde_json::from_str(&json).map(Self).map_err(|e| ApiError::new(Code::InvalidBody, e.to_string()))
+    }
+}
+
+/// The members of a form that a page sends; of several with one name the last counts.
+#[derive(Debug)]
+pub struct FormFields(pub HashMap<String, String>);
+
+impl<S: Send + Sync> FromRequest<S> for FormFields {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _state: &S) -> Result<Self, ApiError> {
+        let (parts, body) = request.into_parts();
+        let expected = "application/x-www-form-urlencoded";
+        let text = text(&parts.headers, body, |kind| kind == expected, expected).await?;
+        Ok(Self(url::form_urlencoded::parse(text.as_bytes()).into_owned().collect()))
     }
 }
 
@@ -222,9 +239,7 @@ async fn read_whole(
     bytes_max: usize,
     look: impl Fn(&[u8]) -> Result<(), ApiError>,
 ) -> Result<Bytes, ApiError> {
-    let Some(first) = next_chunk(body).await? else {
-        return look(&[]).map(|()| Bytes::new());
-    };
+    let first = head(body).await?;
     if first.len() > bytes_max {
         return Err(too_large(bytes_max));
     }
@@ -240,6 +255,21 @@ async fn read_whole(
         whole.extend_from_slice(&chunk);
     }
     Ok(whole.freeze())
+}
+
+/// The first bytes of a body: enough of them to tell what it is, however small its pieces are.
+async fn head(body: &mut Body) -> Result<Bytes, ApiError> {
+    let first = next_chunk(body).await?.unwrap_or_default();
+    if first.len() >= HEAD_BYTES {
+        return Ok(first);
+    }
+    let mut head = BytesMut::from(first);
+    while head.len() < HEAD_BYTES
+        && let Some(chunk) = next_chunk(body).await?
+    {
+        head.extend_from_slice(&chunk);
+    }
+    Ok(head.freeze())
 }
 
 async fn next_chunk(body: &mut Body) -> Result<Option<Bytes>, ApiError> {

@@ -77,13 +77,32 @@ impl Door {
         self.app.accounts.by_token(auth::bearer(headers)?, store::now())
     }
 
+    /// What may change something runs to its end, also when its client goes away meanwhile: nothing is cut off between a
+    /// write and what follows from it.
     async fn route(&self, request: Request<Incoming>) -> Response<Body> {
-        let answer = self.router.clone().oneshot(request.map(Body::new));
-        match std::panic::AssertUnwindSafe(answer).catch_unwind().await {
-            Ok(Ok(response)) => response,
-            Ok(Err(never)) => match never {},
-            Err(_) => ApiError::internal(anyhow::anyhow!("a handler panicked")).into_response(),
+        let is_safe = request.method().is_safe();
+        let answer = answered(self.router.clone(), request);
+        if is_safe {
+            return answer.await;
         }
+        let Ok(place) = Arc::clone(&self.app.changes).acquire_owned().await else {
+            return ApiError::new(Code::Unavailable, "the host stops").into_response();
+        };
+        let whole = tokio::spawn(async move {
+            let response = answer.await;
+            drop(place);
+            response
+        });
+        whole.await.unwrap_or_else(|error| ApiError::internal(error).into_response())
+    }
+}
+
+async fn answered(router: Router, request: Request<Incoming>) -> Response<Body> {
+    let answer = router.oneshot(request.map(Body::new));
+    match std::panic::AssertUnwindSafe(answer).catch_unwind().await {
+        Ok(Ok(response)) => response,
+        Ok(Err(never)) => match never {},
+        Err(_) => ApiError::internal(anyhow::anyhow!("a handler panicked")).into_response(),
     }
 }
 

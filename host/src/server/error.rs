@@ -73,6 +73,8 @@ codes! {
     ExecutionNotFound, "execution_not_found", NOT_FOUND, "there is no such execution";
     /// No such question.
     ApprovalNotFound, "approval_not_found", NOT_FOUND, "there is no such approval";
+    /// No such notice, or it was not given up.
+    NoticeNotFound, "notice_not_found", NOT_FOUND, "there is no such notice";
     /// No such trigger.
     TriggerNotFound, "trigger_not_found", NOT_FOUND, "there is no such trigger";
     /// No such plugin or tool.
@@ -111,6 +113,10 @@ codes! {
     ExecutionEnded, "execution_ended", CONFLICT, "the execution has ended";
     /// The question was answered before, or lapsed.
     AlreadyDecided, "already_decided", CONFLICT, "this was decided before";
+    /// The question is not the one that was shown.
+    ApprovalChanged, "approval_changed", CONFLICT, "the question is another than the one that was shown";
+    /// As many reminders, or links, as one question may have.
+    TooManyNotices, "too_many_notices", CONFLICT, "there are too many notices or links of this question";
     /// Several questions are open, and the request names none.
     ApprovalAmbiguous, "approval_ambiguous", CONFLICT, "several approvals are open";
     /// This version of the plugin is installed with other bytes.

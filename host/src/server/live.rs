@@ -178,8 +178,11 @@ impl Feed {
     /// The frames of the records that were not sent yet.
     fn tell(&mut self, records: &[Record]) -> Result<Option<String>, ApiError> {
         let mut frames = String::new();
-        for record in records.iter().filter(|record| record.seq > self.seen) {
-            EventView::new(record)?.write(&mut frames)?;
+        for record in records {
+            if record.seq > self.seen {
+                EventView::new(record)?.write(&mut frames)?;
+            }
+            // Also for who claims to have seen more than there is.
             if is_end(&record.event) {
                 self.phase = Phase::Ended;
             }

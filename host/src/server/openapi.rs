@@ -17,8 +17,8 @@ use super::{
     live::EventView,
     router::{Access, ROUTES},
     routes::{
-        agents, approvals, audit, deliveries, executions, health, plugins, schema, session, tokens, triggers, users,
-        webhooks, workflows,
+        agents, approval_acts, approvals, audit, deliveries, executions, health, links, notices, plugins, schema,
+        session, tokens, triggers, users, webhooks, workflows,
     },
     view::Page,
 };
@@ -32,7 +32,9 @@ use super::{
         workflows::versions, workflows::version,
         executions::execute, executions::list_of_workflow, executions::list, executions::show, executions::steps,
         executions::events, executions::cancel,
-        approvals::list, approvals::list_of_execution, approvals::approve,
+        approvals::list, approvals::list_of_execution, approvals::approve, approvals::show, approvals::approve_one,
+        approval_acts::reassign, approval_acts::remind, approval_acts::link, links::show, links::decide,
+        notices::list, notices::retry,
         triggers::list, triggers::show, triggers::enable, triggers::disable, triggers::fire, triggers::occurrences,
         triggers::next,
         webhooks::receive, deliveries::list, deliveries::show, deliveries::resend, deliveries::secrets,

@@ -16,12 +16,13 @@ impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         let code = match &error {
             StoreError::NameTaken { .. } | StoreError::Taken { .. } => Code::NameTaken,
+            StoreError::TooMany { .. } => Code::TooMany,
+            StoreError::VersionConflict { .. } => Code::VersionConflict,
             StoreError::PathTaken { .. } => Code::PathTaken,
             StoreError::VersionTaken { .. } => Code::PluginVersionTaken,
             StoreError::InUse { .. } => Code::PluginInUse,
             StoreError::NotFound { noun, .. } => not_found(noun),
             StoreError::TooLarge { .. } => Code::BodyTooLarge,
-            StoreError::TooMany { .. } => Code::TooMany,
             StoreError::Full => Code::StorageFull,
             StoreError::Busy | StoreError::Closed => Code::Unavailable,
             StoreError::File { .. }

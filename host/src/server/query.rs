@@ -5,6 +5,7 @@ use axum::{
     http::request::Parts,
 };
 use serde::{Deserialize, de::DeserializeOwned};
+use weir_engine::id::CallId;
 
 use super::error::{ApiError, Code};
 
@@ -82,6 +83,20 @@ pub(super) fn execution_id(text: &str) -> Result<String, ApiError> {
             "there is no such execution: its id is a UUID, check that it is complete",
         )
     })
+}
+
+/// Reads a question's id: `EXECUTION.NUMBER`.
+pub(super) fn approval_id(text: &str) -> Result<(String, CallId), ApiError> {
+    read_approval_id(text).ok_or_else(|| {
+        let detail = "there is no such approval: its id is an execution's id, a dot and a number";
+        ApiError::new(Code::ApprovalNotFound, detail)
+    })
+}
+
+/// The parts of a question's id; `None` for anything else.
+pub(super) fn read_approval_id(text: &str) -> Option<(String, CallId)> {
+    let (execution, call) = text.split_once('.')?;
+    Some((uuid(execution)?, CallId(call.parse().ok()?)))
 }
 
 /// A UUID in its usual spelling; `None` for anything else.

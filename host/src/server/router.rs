@@ -14,8 +14,8 @@ use super::{
     gate::Gate,
     no_method, no_route,
     routes::{
-        agents, approvals, audit, deliveries, executions, health, plugins, schema, session, tokens, triggers, users,
-        webhooks, workflows,
+        agents, approval_acts, approvals, audit, deliveries, executions, health, links, notices, plugins, schema,
+        session, tokens, triggers, users, webhooks, workflows,
     },
 };
 use crate::identity::Role;
@@ -129,6 +129,15 @@ routes! {
     get    Viewer   "/api/executions/{execution}/approvals"               => approvals::list_of_execution;
     post   Approver "/api/executions/{execution}/approve"                 => approvals::approve, "approval.decide";
     get    Viewer   "/api/approvals"                                      => approvals::list;
+    get    Viewer   "/api/approvals/{approval}"                           => approvals::show;
+    post   Approver "/api/approvals/{approval}/approve"                   => approvals::approve_one, "approval.decide";
+    post   Approver "/api/approvals/{approval}/reassign"                  => approval_acts::reassign, "approval.reassign";
+    post   Approver "/api/approvals/{approval}/remind"                    => approval_acts::remind, "approval.remind";
+    post   Approver "/api/approvals/{approval}/links"                     => approval_acts::link, "approval.link";
+    get    Viewer   "/api/notices"                                        => notices::list;
+    post   Operator "/api/notices/{notice}/retry"                         => notices::retry, "notice.retry";
+    get    Public   "/approve/{token}"                                    => links::show;
+    post   Public   "/approve/{token}"                                    => links::decide, "approval.decide";
 
     get    Viewer   "/api/triggers"                                       => triggers::list;
     get    Viewer   "/api/triggers/{trigger}"                             => triggers::show;

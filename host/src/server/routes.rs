@@ -1,11 +1,15 @@
 //! The handlers, one file for each noun.
 
 pub(super) mod agents;
+pub(super) mod approval_acts;
+mod approval_refusal;
 pub(super) mod approvals;
 pub(super) mod audit;
 pub(super) mod deliveries;
 pub(super) mod executions;
 pub(super) mod health;
+pub(super) mod links;
+pub(super) mod notices;
 pub(super) mod plugins;
 pub(super) mod schema;
 pub(super) mod session;

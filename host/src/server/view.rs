@@ -4,6 +4,7 @@ mod account;
 mod approval;
 mod audit;
 mod execution;
+mod notice;
 mod plugin;
 mod step;
 mod trigger;
@@ -16,9 +17,10 @@ use weir_engine::{failure::Failure, id::Timestamp, json::Json, limits::Amounts};
 
 pub use self::{
     account::{MadeTokenView, SessionView, TokenView, UserView},
-    approval::{ApprovalView, DecisionView},
+    approval::{ApprovalDetail, ApprovalView, ApproversView, DecisionView},
     audit::{AuditView, VerifiedView},
     execution::{ExecutionSummary, ExecutionView, PausedView},
+    notice::NoticeView,
     plugin::{PluginDetail, PluginSummary},
     step::{LogLineView, StepView},
     trigger::{OccurrenceView, TriggerView},

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use sqlx::sqlite::SqliteRow;
 use weir_engine::{
+    approvers::Approvers,
     event::Decision,
     id::{CallId, Timestamp},
     json::Json,
@@ -61,6 +62,12 @@ pub struct ApprovalRow {
     pub status: ApprovalStatus,
     /// What the person is shown.
     pub request: Json,
+    /// SHA-256 of it, in hex.
+    pub request_digest: Arc<str>,
+    /// Who may decide now.
+    pub approvers: Approvers,
+    /// The person who started the execution, where a person did.
+    pub requester: Option<Arc<str>>,
     /// When it was asked.
     pub requested_at: Timestamp,
     /// When it lapses.
@@ -71,16 +78,30 @@ pub struct ApprovalRow {
     pub decision: Option<Decision>,
 }
 
-/// Which pending questions to list. Everything that is set must hold.
+/// Which questions to list. Everything that is set must hold.
 #[derive(Debug, Clone, Default)]
 pub struct ApprovalFilter {
     /// Those of this workflow.
     pub workflow_id: Option<String>,
+    /// Those that this person may decide.
+    pub mine: Option<Mine>,
+    /// Those whose time was up by then, pending or lapsed; else pending ones, whatever their time.
+    pub overdue_at: Option<Timestamp>,
+}
+
+/// Somebody whose questions are looked for.
+#[derive(Debug, Clone)]
+pub struct Mine {
+    /// The person.
+    pub person: String,
+    /// Their roles; `None` for somebody who may decide whatever the question names.
+    pub roles: Option<Vec<&'static str>>,
 }
 
 impl Store {
-    /// Pending questions, newest first, older than `before` (the last one of the page before), at most `limit` and
-    /// never more than [`PAGE_MAX`](super::PAGE_MAX).
+    /// Questions that `filter` lets pass, newest first, before `before` (the last one of the page before), at most `limit`
+    /// and never more than [`PAGE_MAX`](super::PAGE_MAX). Pending ones; where overdue ones are asked for, those that
+    /// lapsed too, by the time at which they were due.
     ///
     /// # Errors
     /// The database cannot be read.
@@ -93,18 +114,38 @@ impl Store {
         let (time, id, call) = match before {
             None => (i64::MAX, "", CallId(0)),
             Some((id, call)) => match self.approval(id, call).await? {
-                Some(approval) => (approval.requested_at.0, id, call),
+                Some(row) if filter.overdue_at.is_some() => (row.due.map_or(i64::MAX, |due| due.0), id, call),
+                Some(row) => (row.requested_at.0, id, call),
                 None => return Ok(Vec::new()),
             },
         };
-        let listed = filter.workflow_id.as_ref();
-        let text = listed.map_or(queries::APPROVALS_PENDING, |_| queries::APPROVALS_PENDING_BY_WORKFLOW);
+        let person = filter.mine.as_ref().map(|mine| mine.person.as_str());
+        let roles = filter.mine.as_ref().and_then(|mine| mine.roles.as_ref()).map(|roles| serde_json::json!(roles));
+        let text = match (&filter.overdue_at, &filter.workflow_id) {
+            (Some(_), _) => queries::APPROVALS_OVERDUE,
+            (None, Some(_)) => queries::APPROVALS_PENDING_BY_WORKFLOW,
+            (None, None) => queries::APPROVALS_PENDING,
+        };
         let mut query = sqlx::query(text).bind(time).bind(id).bind(signed(call.0)).bind(page(limit));
-        if let Some(workflow_id) = listed {
-            query = query.bind(workflow_id);
+        query = query.bind(person).bind(roles.map(|roles| roles.to_string()));
+        if filter.workflow_id.is_some() || filter.overdue_at.is_some() {
+            query = query.bind(filter.workflow_id.as_deref());
+        }
+        if let Some(at) = filter.overdue_at {
+            query = query.bind(at.0);
         }
         let rows = query.fetch_all(&self.inner.readers).await.map_err(|e| database("list approvals", e))?;
         rows.iter().map(approval_row).collect()
+    }
+
+    /// What people answered to one question, in order.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn decisions_of(&self, execution_id: &str, call: CallId) -> Result<Vec<Decision>, StoreError> {
+        let query = sqlx::query(queries::DECISIONS_OF).bind(execution_id).bind(signed(call.0));
+        let rows = query.fetch_all(&self.inner.readers).await.map_err(|e| database("list decisions", e))?;
+        rows.iter().map(|row| Columns::new(row, "a decision").json()).collect()
     }
 
     /// Questions of one execution in whatever status, oldest first, after `after`, at most `limit` and never more than
@@ -148,6 +189,9 @@ fn approval_row(row: &SqliteRow) -> Result<ApprovalRow, StoreError> {
         path: columns.text()?,
         status: columns.word(&STATUSES, ApprovalStatus::as_str)?,
         request: columns.json()?,
+        request_digest: columns.text()?,
+        approvers: columns.json()?,
+        requester: columns.text_or_none()?,
         requested_at: columns.time()?,
         due: columns.time_or_none()?,
         closed_at: columns.time_or_none()?,

@@ -11,10 +11,10 @@ use weir_engine::{
 
 use super::{
     Append, StoreError,
-    approvals::ApprovalStatus,
     chunk::{self, Chunk},
     companion::Companions,
     projection::{self, Changes, Step},
+    questions::Questions,
     steps::StepStatus,
 };
 
@@ -59,8 +59,6 @@ impl Rows {
 pub(super) struct Changed {
     pub(super) executions: Rows,
     pub(super) steps: Rows,
-    pub(super) new_approvals: Rows,
-    pub(super) approvals: Rows,
 }
 
 /// A new row of `executions`.
@@ -68,6 +66,7 @@ pub(super) struct Changed {
 pub(super) struct NewExecution {
     pub(super) started: Arc<Started>,
     pub(super) trigger_source: String,
+    pub(super) started_by: Option<String>,
     pub(super) started_at: Timestamp,
     pub(super) status: &'static str,
     pub(super) current_step_id: Option<Arc<str>>,
@@ -88,6 +87,7 @@ pub(super) struct Prepared {
     pub(super) chunks: Vec<Chunk>,
     pub(super) new_steps: Vec<Step>,
     pub(super) changed: Changed,
+    pub(super) questions: Questions,
     pub(super) companions: Companions,
     /// What its events take.
     pub(super) bytes: usize,
@@ -100,11 +100,8 @@ impl Changed {
         for Prepared { changed, .. } in group {
             all.executions.extend(&changed.executions);
             all.steps.extend(&changed.steps);
-            all.new_approvals.extend(&changed.new_approvals);
-            all.approvals.extend(&changed.approvals);
         }
-        let tables = [&all.executions, &all.steps, &all.new_approvals, &all.approvals];
-        let nothing = tables.iter().all(|rows| rows.0.is_empty());
+        let nothing = all.executions.is_empty() && all.steps.is_empty();
         (!nothing).then_some(all)
     }
 }
@@ -122,9 +119,10 @@ impl Prepared {
         let mut changes = projection::project(&append.records);
         let new_steps = std::mem::take(&mut changes.steps);
         let (new_execution, changed) = rows(append, &changes, last.seq).map_err(|e| unwritable(append, &e))?;
+        let questions = Questions::of(&append.execution_id, &changes).map_err(|e| unwritable(append, &e))?;
         let companions = Companions::of(&append.companions).map_err(|e| unwritable(append, &e))?;
         let execution_id = Arc::clone(&append.execution_id);
-        Ok(Some(Self { execution_id, new_execution, chunks, new_steps, changed, companions, bytes }))
+        Ok(Some(Self { execution_id, new_execution, chunks, new_steps, changed, questions, companions, bytes }))
     }
 }
 
@@ -162,7 +160,6 @@ fn rows(
         let status = step.status.map(StepStatus::as_str);
         changed.steps.push(&(id, call, status, step.attempt, step.completed_at, step.end_seq))?;
     }
-    approvals(&mut changed, id, changes)?;
     Ok((new_execution, changed))
 }
 
@@ -180,9 +177,11 @@ fn new_execution(
 ) -> Result<NewExecution, serde_json::Error> {
     let summary = &append.summary;
     let (wake_at, idle) = waits(summary);
+    let trigger = Trigger::read(started.trigger.text());
     Ok(NewExecution {
         started: Arc::clone(started),
-        trigger_source: trigger_source(started.trigger.text()),
+        trigger_source: trigger.kind,
+        started_by: trigger.started_by,
         started_at,
         status: summary.status.as_str(),
         current_step_id: summary.current_step.clone(),
@@ -210,27 +209,16 @@ fn change_execution(
     changed.executions.push(&row)
 }
 
-fn approvals(changed: &mut Changed, id: &str, changes: &Changes<'_>) -> Result<(), serde_json::Error> {
-    for a in &changes.approvals {
-        let status = a.change.as_ref().map_or(ApprovalStatus::Pending, |change| change.status).as_str();
-        let closed_at = a.change.as_ref().map(|change| change.closed_at);
-        let decision = a.change.as_ref().and_then(|change| change.decision).map(serde_json::to_string).transpose()?;
-        let row = (id, a.call, a.step_id, a.path, status, a.request, a.requested_at, a.due, closed_at, decision);
-        changed.new_approvals.push(&row)?;
-    }
-    for (call, change) in &changes.approval_changes {
-        let decision = change.decision.map(serde_json::to_string).transpose()?;
-        changed.approvals.push(&(id, call, change.status.as_str(), change.closed_at, decision))?;
-    }
-    Ok(())
-}
-
 #[derive(serde::Deserialize)]
 struct Trigger {
     #[serde(rename = "type")]
     kind: String,
+    #[serde(default)]
+    started_by: Option<String>,
 }
 
-fn trigger_source(trigger: &str) -> String {
-    serde_json::from_str::<Trigger>(trigger).map_or_else(|_| "unknown".to_owned(), |trigger| trigger.kind)
+impl Trigger {
+    fn read(trigger: &str) -> Self {
+        serde_json::from_str(trigger).unwrap_or_else(|_| Self { kind: "unknown".to_owned(), started_by: None })
+    }
 }

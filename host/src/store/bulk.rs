@@ -16,7 +16,9 @@ use super::{
     projection::Step,
     queries::{
         BEGIN, COMMIT, INSERT_EVENTS, INSERT_EXECUTIONS, INSERT_STEPS, Insertion, WRITE_CHANGES, WRITE_COMPANIONS,
+        WRITE_QUESTIONS,
     },
+    questions::Questions,
 };
 
 /// The most new executions, or chunks, in one text. More would hardly save time, but take memory.
@@ -39,21 +41,29 @@ struct New<'b> {
 pub(super) async fn write(connection: &mut SqliteConnection, group: &[&Prepared]) -> Result<(), sqlx::Error> {
     let new = New::of(group);
     let changed = Changed::of(group);
+    let questions = Questions::of_all(group);
     let mut companions = Companions::bound(connection, group).await?;
     let parts = new.parts();
     for part in 0..parts {
-        let changed = changed.as_ref().filter(|_| part + 1 == parts);
+        let last = part + 1 == parts;
+        let changed = changed.as_ref().filter(|_| last);
+        let questions = questions.as_ref().filter(|_| last);
         let rows = new.part(part);
-        let companions = companions.take_if(|_| part + 1 == parts);
-        let text = rows.text(part == 0, changed.is_some(), companions.is_some(), part + 1 == parts);
+        let companions = companions.take_if(|_| last);
+        let extras = [
+            (changed.is_some(), WRITE_CHANGES),
+            (questions.is_some(), WRITE_QUESTIONS),
+            (companions.is_some(), WRITE_COMPANIONS),
+        ];
+        let text = rows.text(part == 0, extras, last);
         let query = rows.bind(sqlx::query(AssertSqlSafe(text)));
         let query = match changed {
             None => query,
-            Some(changed) => query
-                .bind(changed.executions.finish())
-                .bind(changed.steps.finish())
-                .bind(changed.new_approvals.finish())
-                .bind(changed.approvals.finish()),
+            Some(changed) => query.bind(changed.executions.finish()).bind(changed.steps.finish()),
+        };
+        let query = match questions {
+            None => query,
+            Some(questions) => questions.bind(query),
         };
         let query = match companions {
             None => query,
@@ -108,16 +118,13 @@ struct Part<'b> {
 }
 
 impl Part<'_> {
-    fn text(&self, first: bool, changes: bool, companions: bool, last: bool) -> String {
+    fn text(&self, first: bool, extras: [(bool, &str); 3], last: bool) -> String {
         let mut text = if first { format!("{BEGIN};") } else { String::new() };
         text += &INSERT_EXECUTIONS.text(filled(self.executions.len()));
         text += &INSERT_EVENTS.text(filled(self.chunks.len()));
         text += &INSERT_STEPS.text(filled(self.steps.len()));
-        if changes {
-            text += WRITE_CHANGES;
-        }
-        if companions {
-            text += WRITE_COMPANIONS;
+        for (wanted, extra) in extras {
+            text += if wanted { extra } else { "" };
         }
         if last {
             text += COMMIT;
@@ -168,6 +175,7 @@ fn bind_execution<'q>(query: Statement<'q>, id: &Arc<str>, row: &NewExecution) -
         .bind(row.failure.clone())
         .bind(row.paused.clone())
         .bind(signed(row.last_seq))
+        .bind(row.started_by.clone())
 }
 
 fn bind_step<'q>(query: Statement<'q>, id: &Arc<str>, row: &Step) -> Statement<'q> {

@@ -12,6 +12,8 @@ use super::{
     columns::Columns,
     deliveries::NewDelivery,
     error::database,
+    hex,
+    links::LinkHash,
     now,
     occurrences::{Moved, NewOccurrence},
     queries,
@@ -27,6 +29,8 @@ pub enum Companion {
     Audit(AuditEntry),
     /// A client's name for the start.
     IdempotencyKey(IdempotencyKey),
+    /// A link was used, to decide.
+    LinkUsed(LinkHash),
     /// What a trigger started it for. One that was queued or failed is taken over; any other that is there refuses.
     Occurrence(NewOccurrence),
     /// How far a schedule has come.
@@ -53,6 +57,7 @@ pub struct IdempotencyKey {
 pub(super) struct Companions {
     audit: Vec<AuditEntry>,
     keys: Rows,
+    links: Rows,
     occurrences: Rows,
     moved: Rows,
     deliveries: Rows,
@@ -62,6 +67,7 @@ pub(super) struct Companions {
 pub(super) struct Bound {
     audit: String,
     keys: String,
+    links: String,
     occurrences: String,
     moved: String,
     deliveries: String,
@@ -73,6 +79,7 @@ impl Companions {
         for companion in companions {
             match companion {
                 Companion::Audit(entry) => all.audit.push(entry.clone()),
+                Companion::LinkUsed(hash) => all.links.push(&(hex(hash), now()))?,
                 Companion::IdempotencyKey(key) => {
                     let IdempotencyKey { principal, key, request_digest, execution_id } = key;
                     all.keys.push(&(principal, key, request_digest, execution_id, now()))?;
@@ -96,6 +103,7 @@ impl Companions {
             all.keys.extend(&companions.keys);
             all.occurrences.extend(&companions.occurrences);
             all.moved.extend(&companions.moved);
+            all.links.extend(&companions.links);
             all.deliveries.extend(&companions.deliveries);
         }
         if all.is_empty() {
@@ -103,12 +111,19 @@ impl Companions {
         }
         let audit = if all.audit.is_empty() { "[]".to_owned() } else { audit::rows(connection, &all.audit).await? };
         let (keys, occurrences, moved) = (all.keys.finish(), all.occurrences.finish(), all.moved.finish());
-        Ok(Some(Bound { audit, keys, occurrences, moved, deliveries: all.deliveries.finish() }))
+        Ok(Some(Bound {
+            audit,
+            keys,
+            occurrences,
+            moved,
+            links: all.links.finish(),
+            deliveries: all.deliveries.finish(),
+        }))
     }
 
     fn is_empty(&self) -> bool {
-        self.audit.is_empty()
-            && [&self.keys, &self.occurrences, &self.moved, &self.deliveries].iter().all(|rows| rows.is_empty())
+        let tables = [&self.keys, &self.occurrences, &self.moved, &self.links, &self.deliveries];
+        self.audit.is_empty() && tables.iter().all(|rows| rows.is_empty())
     }
 }
 
@@ -117,7 +132,8 @@ impl Bound {
         self,
         query: Query<'q, sqlx::Sqlite, SqliteArguments>,
     ) -> Query<'q, sqlx::Sqlite, SqliteArguments> {
-        query.bind(self.audit).bind(self.keys).bind(self.occurrences).bind(self.moved).bind(self.deliveries)
+        let query = query.bind(self.audit).bind(self.keys).bind(self.occurrences).bind(self.moved);
+        query.bind(self.links).bind(self.deliveries)
     }
 }
 

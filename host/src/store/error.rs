@@ -73,6 +73,14 @@ pub enum StoreError {
         /// The name of the workflow that has it.
         workflow: String,
     },
+    /// The workflow was saved since the version that the caller had read.
+    #[error("could not save the workflow: its newest version is {newest}, not {expected}; read it and merge")]
+    VersionConflict {
+        /// The newest version.
+        newest: u32,
+        /// The version that was expected to be.
+        expected: u32,
+    },
     /// This version of the plugin is installed with other bytes.
     #[error("could not install plugin {name} {version}: this version exists with other content, raise the version")]
     VersionTaken {

@@ -161,6 +161,7 @@ impl Store {
             (None, Some(Status::Completed)) => queries::EXECUTIONS_COMPLETED,
             (None, Some(_)) => queries::EXECUTIONS_BY_STATUS,
             (Some(_), None) => queries::EXECUTIONS_BY_WORKFLOW,
+            (Some(_), Some(Status::Completed)) => queries::EXECUTIONS_BY_WORKFLOW_COMPLETED,
             (Some(_), Some(_)) => queries::EXECUTIONS_BY_WORKFLOW_AND_STATUS,
         };
         let since = filter.since.map_or(i64::MIN, |since| since.0);
@@ -169,7 +170,7 @@ impl Store {
         if let Some(workflow_id) = &filter.workflow_id {
             query = query.bind(workflow_id);
         }
-        if let Some(status) = filter.status {
+        if let Some(status) = filter.status.filter(|status| *status != Status::Completed) {
             query = query.bind(status.as_str());
         }
         let rows = query.fetch_all(&self.inner.readers).await.map_err(|e| database("list executions", e))?;

@@ -40,7 +40,7 @@ mod tests {
 
     #[test]
     fn a11_folding_again_changes_nothing() {
-        for c in (0..=0x10_ffff).filter_map(char::from_u32) {
+        for c in (0..=0x1_ffff).filter_map(char::from_u32) {
             let name = folded(&format!("a{c}b\u{345}"));
             assert_eq!(folded(&name), name, "{c:?}");
         }

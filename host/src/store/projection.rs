@@ -1,14 +1,16 @@
 //! What follows from events: changes of the rows of steps and approvals. Pure.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
+use serde_json::Value;
 use weir_engine::{
+    approvers::Approvers,
     event::{Decision, Event, Record, Skipped, Started, Work},
     failure::{Failure, FailureCode},
     id::{CallId, ScopeId, Seq, Timestamp},
 };
 
-use super::{approvals::ApprovalStatus, steps::StepStatus};
+use super::{approvals::ApprovalStatus, notices::NoticeRow, steps::StepStatus};
 
 /// Changes that the events of one append lead to.
 #[derive(Debug, Default)]
@@ -25,6 +27,10 @@ pub(super) struct Changes<'r> {
     pub(super) approvals: Vec<Approval<'r>>,
     /// What became of questions that were asked earlier; where the step was no question, there is no such row.
     pub(super) approval_changes: BTreeMap<CallId, ApprovalChange<'r>>,
+    /// Who is asked now about questions that were asked earlier.
+    pub(super) reassigned: BTreeMap<CallId, &'r Approvers>,
+    /// What people answered.
+    pub(super) decisions: Vec<Answered<'r>>,
     /// Where the steps that began here stand in `steps`.
     here: BTreeMap<CallId, usize>,
     /// Where their questions stand in `approvals`.
@@ -63,9 +69,20 @@ pub(super) struct Approval<'r> {
     pub(super) step_id: &'r str,
     pub(super) path: &'r str,
     pub(super) request: &'r str,
+    pub(super) approvers: Cow<'r, Approvers>,
+    pub(super) channels: Vec<&'r str>,
     pub(super) requested_at: Timestamp,
     pub(super) due: Option<Timestamp>,
     pub(super) change: Option<ApprovalChange<'r>>,
+}
+
+/// A row of an answer.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Answered<'r> {
+    pub(super) call: CallId,
+    pub(super) decision: &'r Decision,
+    pub(super) decides: bool,
+    pub(super) at: Timestamp,
 }
 
 /// How a question stopped being pending.
@@ -94,7 +111,14 @@ impl<'r> Changes<'r> {
             Event::AttemptStarted { call, attempt } | Event::CallInterrupted { call, attempt } => {
                 self.change(*call, StepChange { attempt: Some(*attempt), ..StepChange::default() });
             }
-            Event::Decided { call, decision } => self.close(*call, ApprovalStatus::Decided, at, Some(decision)),
+            Event::Voted { call, decision } => {
+                self.decisions.push(Answered { call: *call, decision, decides: false, at });
+            }
+            Event::Decided { call, decision } => {
+                self.decisions.push(Answered { call: *call, decision, decides: true, at });
+                self.close(*call, ApprovalStatus::Decided, at, Some(decision));
+            }
+            Event::Reassigned { call, approvers, .. } => self.reassign(*call, approvers),
             Event::ScopeCompleted { scope, skipped } => self.skip(record, *scope, skipped),
             Event::StepCompleted { call, .. } => self.end(*call, record, StepStatus::Completed, ApprovalStatus::Lapsed),
             Event::StepSkipped { call, .. } => self.end(*call, record, StepStatus::Skipped, ApprovalStatus::Lapsed),
@@ -128,8 +152,17 @@ impl<'r> Changes<'r> {
         if let Work::Human { request, due } = work {
             status = StepStatus::AwaitingHuman;
             self.asked_here.insert(call, self.approvals.len());
-            let (request, due, requested_at) = (request.text(), *due, record.at);
-            self.approvals.push(Approval { call, step_id: step, path, request, requested_at, due, change: None });
+            self.approvals.push(Approval {
+                call,
+                step_id: step,
+                path,
+                request: request.text(),
+                approvers: Cow::Owned(Approvers::of_request(request.value())),
+                channels: channels(request.value()),
+                requested_at: record.at,
+                due: *due,
+                change: None,
+            });
         }
         self.here.insert(call, self.steps.len());
         self.steps.push(Step {
@@ -180,6 +213,14 @@ impl<'r> Changes<'r> {
         }
     }
 
+    fn reassign(&mut self, call: CallId, approvers: &'r Approvers) {
+        if let Some(approval) = self.asked_here.get(&call).and_then(|index| self.approvals.get_mut(*index)) {
+            approval.approvers = Cow::Borrowed(approvers);
+        } else {
+            self.reassigned.insert(call, approvers);
+        }
+    }
+
     fn skip(&mut self, record: &Record, scope: ScopeId, skipped: &[Skipped]) {
         let rows = (1..).zip(skipped).map(|(ordinal, skipped)| Step {
             call: record.seq,
@@ -196,6 +237,17 @@ impl<'r> Changes<'r> {
         });
         self.steps.extend(rows);
     }
+}
+
+/// Where notices of a question go: each channel once, and the inbox where none is named.
+fn channels(request: &Value) -> Vec<&str> {
+    let mut channels = Vec::new();
+    for channel in request["channels"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        if !channels.contains(&channel) {
+            channels.push(channel);
+        }
+    }
+    if channels.is_empty() { vec![NoticeRow::UI] } else { channels }
 }
 
 fn statuses_of(failure: &Failure) -> (StepStatus, ApprovalStatus) {

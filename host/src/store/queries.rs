@@ -23,8 +23,50 @@ macro_rules! step_columns {
 }
 macro_rules! approval_columns {
     () => {
-        "execution_id, call, workflow_id, workflow_name, step_id, path, status, request, requested_at, due, closed_at, \
-         decision"
+        "execution_id, call, workflow_id, workflow_name, step_id, path, status, request, request_digest, approvers, \
+         requester, requested_at, due, closed_at, decision"
+    };
+}
+/// Whether the person ?5 with the roles ?6 may decide a question; all may where ?5 is NULL, and where ?6 is NULL it does
+/// not matter whom the question names.
+macro_rules! may_decide {
+    () => {
+        "(?5 IS NULL OR ((approvers->>'requester_may_decide' = 1 OR requester IS NULL OR requester <> ?5) \
+         AND NOT EXISTS (SELECT 1 FROM decisions AS d WHERE d.execution_id = approvals.execution_id \
+         AND d.call = approvals.call AND d.person = ?5) \
+         AND (?6 IS NULL OR (approvers->>'$.roles[0]' IS NULL AND approvers->>'$.users[0]' IS NULL) \
+         OR EXISTS (SELECT 1 FROM json_each(approvers, '$.users') AS u WHERE u.value = ?5) \
+         OR EXISTS (SELECT 1 FROM json_each(approvers, '$.roles') AS r \
+         WHERE r.value IN (SELECT m.value FROM json_each(?6) AS m)))))"
+    };
+}
+macro_rules! list_pending {
+    ($and:literal) => {
+        concat!(
+            "SELECT ",
+            approval_columns!(),
+            " FROM approvals WHERE status = 'pending' AND (requested_at, execution_id, call) < (?1, ?2, ?3) ",
+            $and,
+            " AND ",
+            may_decide!(),
+            " ORDER BY requested_at DESC, execution_id DESC, call DESC LIMIT ?4"
+        )
+    };
+}
+macro_rules! notice_columns {
+    () => {
+        "execution_id, call, ordinal, channel, kind, status, attempts, next_at, last_error, created_at, sent_at"
+    };
+}
+macro_rules! list_notices {
+    ($and:literal) => {
+        concat!(
+            "SELECT ",
+            notice_columns!(),
+            " FROM notices WHERE (execution_id, call, ordinal) < (?1, ?2, ?3) ",
+            $and,
+            " ORDER BY execution_id DESC, call DESC, ordinal DESC LIMIT ?4"
+        )
     };
 }
 macro_rules! workflow_columns {
@@ -141,8 +183,8 @@ pub(super) struct Insertion {
 pub(super) const INSERT_EXECUTIONS: Insertion = Insertion {
     table: "executions",
     columns: "id, workflow_id, workflow_name, workflow_version, trigger_source, started_at, status, current_step_id, \
-              usage, wake_at, idle, completed_at, failure, paused, last_seq",
-    width: 15,
+              usage, wake_at, idle, completed_at, failure, paused, last_seq, started_by",
+    width: 16,
 };
 pub(super) const INSERT_EVENTS: Insertion = Insertion { table: "events", columns: "execution_id, seq, data", width: 3 };
 pub(super) const INSERT_STEPS: Insertion = Insertion {
@@ -181,15 +223,27 @@ WRITE_CHANGES = "UPDATE executions SET status = j.value->>3, current_step_id = j
      UPDATE step_executions SET status = coalesce(j.value->>2, status), attempt = coalesce(j.value->>3, attempt), \
      completed_at = coalesce(j.value->>4, completed_at), end_seq = coalesce(j.value->>5, end_seq) \
      FROM json_each(?) AS j \
-     WHERE step_executions.execution_id = j.value->>0 AND step_executions.call = j.value->>1 AND ordinal = 0;\
-     INSERT INTO approvals (execution_id, call, workflow_id, workflow_name, step_id, path, status, request, \
-     requested_at, due, closed_at, decision) \
-     SELECT j.value->>0, j.value->>1, e.workflow_id, e.workflow_name, j.value->>2, j.value->>3, j.value->>4, \
-     j.value->>5, j.value->>6, j.value->>7, j.value->>8, j.value->>9 \
+     WHERE step_executions.execution_id = j.value->>0 AND step_executions.call = j.value->>1 AND ordinal = 0;";
+
+/// What the appends of a batch change about questions, in bulk.
+WRITE_QUESTIONS = "INSERT INTO approvals (execution_id, call, workflow_id, workflow_name, requester, step_id, path, \
+     status, request, request_digest, approvers, requested_at, due, closed_at, decision) \
+     SELECT j.value->>0, j.value->>1, e.workflow_id, e.workflow_name, \
+     CASE WHEN e.started_by GLOB 'user:*' THEN substr(e.started_by, 6) ELSE e.started_by END, j.value->>2, j.value->>3, \
+     j.value->>4, j.value->>5, j.value->>6, j.value->>7, j.value->>'$[8][0]', j.value->>'$[8][1]', \
+     j.value->>'$[8][2]', j.value->>9 \
      FROM json_each(?) AS j JOIN executions AS e ON e.id = j.value->>0;\
      UPDATE approvals SET status = j.value->>2, closed_at = j.value->>3, decision = j.value->>4 \
      FROM json_each(?) AS j \
-     WHERE approvals.execution_id = j.value->>0 AND approvals.call = j.value->>1 AND status = 'pending';";
+     WHERE approvals.execution_id = j.value->>0 AND approvals.call = j.value->>1 AND status = 'pending';\
+     UPDATE approvals SET approvers = j.value->>2 FROM json_each(?) AS j \
+     WHERE approvals.execution_id = j.value->>0 AND approvals.call = j.value->>1;\
+     INSERT INTO decisions (execution_id, call, person, decides, request_digest, decision, at) \
+     SELECT j.value->>0, j.value->>1, j.value->>2, j.value->>3, j.value->>4, j.value->>5, j.value->>6 \
+     FROM json_each(?) AS j;\
+     INSERT INTO notices (execution_id, call, ordinal, channel, kind, status, attempts, next_at, created_at, sent_at) \
+     SELECT j.value->>0, j.value->>1, j.value->>2, j.value->>3, j.value->>4, j.value->>5, 0, j.value->>6, j.value->>7, \
+     j.value->>8 FROM json_each(?) AS j;";
 
 /// What goes with the appends of a batch, in bulk. An occurrence that is there already, and neither queued nor failed, gets no status: so
 /// the transaction fails.
@@ -198,7 +252,9 @@ WRITE_COMPANIONS = concat!(insert_audit!(), ";\
      SELECT j.value->>0, j.value->>1, j.value->>2, j.value->>3, j.value->>4 FROM json_each(?) AS j;",
     insert_occurrences!(), "execution_id = excluded.execution_id, at = excluded.at, \
      status = CASE WHEN occurrences.status IN ('queued', 'failed') THEN excluded.status END;",
-    move_triggers!(), ";",
+    move_triggers!(), ";\
+     UPDATE approval_links SET used_at = j.value->>1 FROM json_each(?) AS j \
+     WHERE approval_links.hash = unhex(j.value->>0) AND used_at IS NULL;",
     insert_deliveries!(), ";");
 
 BEGIN = "BEGIN IMMEDIATE";
@@ -216,7 +272,9 @@ EXECUTIONS = list_executions!("");
 EXECUTIONS_COMPLETED = list_executions!("AND status = 'completed'");
 EXECUTIONS_BY_STATUS = list_executions!("AND status = ?6 AND status <> 'completed'");
 EXECUTIONS_BY_WORKFLOW = list_executions!("AND workflow_id = ?6");
-EXECUTIONS_BY_WORKFLOW_AND_STATUS = list_executions!("AND workflow_id = ?6 AND status = ?7");
+EXECUTIONS_BY_WORKFLOW_COMPLETED = list_executions!("AND workflow_id = ?6 AND status = 'completed'");
+/// The index of the workflow would lead through all that completed.
+EXECUTIONS_BY_WORKFLOW_AND_STATUS = list_executions!("AND +workflow_id = ?6 AND status = ?7 AND status <> 'completed'");
 UNFINISHED = "SELECT id, idle, wake_at FROM executions \
      WHERE status IN ('pending', 'running', 'awaiting_human') AND status <> 'completed'";
 UNFINISHED_COUNT = "SELECT count(*) FROM executions \
@@ -242,18 +300,43 @@ APPROVALS_OF = concat!(
     approval_columns!(),
     " FROM approvals WHERE execution_id = ? AND call > ? ORDER BY call LIMIT ?"
 );
-APPROVALS_PENDING = concat!(
+APPROVALS_PENDING = list_pending!("");
+APPROVALS_PENDING_BY_WORKFLOW = list_pending!("AND workflow_id = ?7");
+APPROVALS_OVERDUE = concat!(
     "SELECT ",
     approval_columns!(),
-    " FROM approvals WHERE status = 'pending' AND (requested_at, execution_id, call) < (?1, ?2, ?3) \
-     ORDER BY requested_at DESC, execution_id DESC, call DESC LIMIT ?4"
+    " FROM approvals WHERE status IN ('pending', 'lapsed') AND due IS NOT NULL AND due <= ?8 \
+     AND (due, execution_id, call) < (?1, ?2, ?3) AND (?7 IS NULL OR workflow_id = ?7) AND ",
+    may_decide!(),
+    " ORDER BY due DESC, execution_id DESC, call DESC LIMIT ?4"
 );
-APPROVALS_PENDING_BY_WORKFLOW = concat!(
+DECISIONS_OF = "SELECT decision FROM decisions WHERE execution_id = ? AND call = ? ORDER BY decides, at, person";
+
+NOTICES = list_notices!("");
+NOTICES_BY_STATUS = list_notices!("AND status = ?5");
+NOTICES_DUE = concat!(
     "SELECT ",
-    approval_columns!(),
-    " FROM approvals WHERE status = 'pending' AND (requested_at, execution_id, call) < (?1, ?2, ?3) \
-     AND workflow_id = ?5 ORDER BY requested_at DESC, execution_id DESC, call DESC LIMIT ?4"
+    notice_columns!(),
+    " FROM notices INDEXED BY notices_to_send WHERE status = 'pending' AND next_at <= ? ORDER BY next_at LIMIT ?"
 );
+NEXT_NOTICE = "SELECT next_at FROM notices INDEXED BY notices_to_send WHERE status = 'pending' \
+     AND next_at IS NOT NULL ORDER BY next_at LIMIT 1";
+UPDATE_NOTICE = "UPDATE notices SET status = ?, attempts = ?, next_at = ?, last_error = ?, sent_at = ? \
+     WHERE execution_id = ? AND call = ? AND ordinal = ? AND status = 'pending'";
+RETRY_NOTICE = "UPDATE notices SET status = 'pending', attempts = 0, next_at = ? \
+     WHERE execution_id = ? AND call = ? AND ordinal = ? AND status = 'dead'";
+/// Nothing where the question is not open.
+NOTICE_COUNT = "SELECT (SELECT count(*) FROM notices AS n WHERE n.execution_id = a.execution_id AND n.call = a.call) \
+     FROM approvals AS a WHERE a.execution_id = ? AND a.call = ? AND a.status = 'pending'";
+INSERT_REMINDER = "INSERT INTO notices (execution_id, call, ordinal, channel, kind, status, attempts, next_at, \
+     created_at, sent_at) VALUES (?, ?, ?, ?, ?, ?, 0, ?, ?, ?)";
+
+LINK = "SELECT hash, execution_id, call, request_digest, option_id, name, owner, made_by, created_at, expires_at, \
+     used_at FROM approval_links WHERE hash = ?";
+INSERT_LINK = "INSERT INTO approval_links (hash, execution_id, call, request_digest, option_id, name, owner, made_by, \
+     created_at, expires_at) SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10 \
+     WHERE (SELECT count(*) FROM approval_links WHERE execution_id = ?2 AND call = ?3) < ?11";
+FORGET_LINKS = "DELETE FROM approval_links WHERE expires_at < ?";
 
 AUDIT_HEAD = "SELECT seq, hash FROM audit WHERE seq = (SELECT max(seq) FROM audit)";
 AUDIT_AFTER = concat!("SELECT ", audit_columns!(), " FROM audit WHERE seq > ? ORDER BY seq LIMIT ?");
@@ -340,22 +423,26 @@ mod tests {
     };
 
     /// Tables that grow with every execution.
-    const GROWING: [&str; 9] = [
+    const GROWING: [&str; 12] = [
         "executions",
         "step_executions",
         "events",
         "approvals",
         "audit",
         "idempotency_keys",
+        "decisions",
+        "notices",
+        "approval_links",
         "occurrences",
         "deliveries",
         "bus_events",
     ];
     /// Indices that hold only what is under way, and so may be read from their beginning.
-    const OPEN_ONLY: [&str; 5] = [
+    const OPEN_ONLY: [&str; 6] = [
         "executions_to_wake",
         "approvals_pending",
         "approvals_pending_by_workflow",
+        "notices_to_send",
         "occurrences_queued",
         "bus_events_to_dispatch",
     ];
@@ -394,12 +481,22 @@ mod tests {
                 assert!(!plan.iter().any(|detail| reads_all(detail)), "{name}: {plan:#?}");
                 let listing = name.starts_with("EXECUTIONS")
                     || name.starts_with("APPROVALS")
+                    || name.starts_with("NOTICES")
                     || name.starts_with("OCCURRENCES")
                     || name.starts_with("DELIVERIES")
                     || name == "STEPS";
                 assert!(!listing || !plan.iter().any(|detail| detail.contains("TEMP B-TREE")), "{name}: {plan:#?}");
             }
         }
+        connection.close().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_waits_in_a_workflow_is_found_without_what_completed_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut connection = connect::writer(&Directory::prepare(folder.path()).unwrap().database()).await.unwrap();
+        let plan = plan(&mut connection, super::EXECUTIONS_BY_WORKFLOW_AND_STATUS).await;
+        assert!(plan.iter().any(|detail| detail.contains("executions_by_status")), "{plan:#?}");
         connection.close().await.unwrap();
     }
 

@@ -225,7 +225,13 @@ fn fill(row: &mut StepRow, event: Event) {
         match work {
             Work::Call { input } => row.input = Some(input),
             Work::Human { request, .. } => row.input = Some(request),
-            Work::Loop { items, .. } => row.input = Some(items),
+            Work::Loop { items, count, omitted } => {
+                row.input = Some(items);
+                if omitted > 0 {
+                    let warning = format!("{omitted} items were left out: max_iterations lets {count} run");
+                    row.warnings.push(warning);
+                }
+            }
             Work::Condition { warnings } => row.warnings = warnings,
             Work::Parallel | Work::Nothing => {}
         }

@@ -65,6 +65,8 @@ pub struct NewWorkflow {
     pub definition: Json,
     /// What starts it.
     pub triggers: Vec<NewTrigger>,
+    /// The version that must be the newest, where a workflow is updated.
+    pub expected_version: Option<u32>,
     /// What the audit log says about its triggers, where they are published.
     pub entries: Vec<AuditEntry>,
 }
@@ -115,7 +117,8 @@ impl Store {
     /// same trigger.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`], [`StoreError::NameTaken`], [`StoreError::PathTaken`]; the database cannot be written.
+    /// [`StoreError::NotFound`], [`StoreError::VersionConflict`], [`StoreError::NameTaken`], [`StoreError::PathTaken`]; the
+    /// database cannot be written.
     pub async fn update_workflow(&self, id: &str, new: NewWorkflow) -> Result<Saved, StoreError> {
         let id = id.to_owned();
         self.write(move |connection| Box::pin(update(connection, id, new))).await
@@ -235,6 +238,9 @@ async fn create(connection: &mut SqliteConnection, new: NewWorkflow) -> Result<S
 async fn update(connection: &mut SqliteConnection, id: String, new: NewWorkflow) -> Result<Saved, StoreError> {
     let old: Option<WorkflowRow> = one(&mut *connection, queries::WORKFLOW_BY_ID, &id).await?;
     let Some(old) = old else { return Err(not_found(id)) };
+    if let Some(expected) = new.expected_version.filter(|expected| *expected != old.version) {
+        return Err(StoreError::VersionConflict { newest: old.version, expected });
+    }
     check_name(connection, &new.name, Some(&id)).await?;
     let newest = version_up_to(&mut *connection, &id, old.version).await?;
     let same = newest.filter(|newest| newest.digest == digest(new.definition.text().as_bytes()));

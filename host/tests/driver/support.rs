@@ -12,6 +12,7 @@ use weir_engine::{
 };
 use weir_host::{
     driver::{Answer, Companions, Driver, DriverConfig, Finished, StartExecution},
+    identity::Principal,
     runtime::{Runtime, RuntimeConfig},
     store::{NewPlugin, NewWorkflow, Store, StoreOptions, WorkflowVersion},
 };
@@ -88,6 +89,7 @@ impl Bench {
             active: true,
             definition: Json::from_value(definition),
             triggers: Vec::new(),
+            expected_version: None,
             entries: Vec::new(),
         };
         Arc::new(self.store.create_workflow(new).await.unwrap().version)
@@ -150,7 +152,9 @@ pub(crate) fn answer(option: &str) -> Answer {
         option_id: Some(option.to_owned()),
         comment: None,
         data: None,
-        decided_by: "tester".to_owned(),
+        decided_by: Principal::admin(),
+        invited: false,
+        request_digest: None,
         companions: Vec::new(),
     }
 }

@@ -214,3 +214,38 @@ async fn the_definitions_schema_is_served() {
     assert!(schema["properties"]["steps"].is_object(), "{schema:#}");
     host.running.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn schemas_that_cannot_be_used_are_named_by_their_place_beside_other_problems() {
+    let host = TestHost::start().await;
+    let asks = json!({ "id": "ask", "type": "human", "human_config": { "form_schema": { "type": "nonsense" } } });
+    let looped = json!({ "id": "all", "type": "loop", "loop_config": { "items_path": "$.input.x", "steps": [asks] } });
+    let broken = json!({ "id": "b", "type": "dance" });
+    let wrong = json!({ "name": "w", "input_schema": { "type": "nonsense" }, "steps": [looped, broken] });
+    let found = host.client.post("/api/workflows/validate", wrong).await.unwrap();
+    let fields: Vec<_> = found["errors"].as_array().unwrap().iter().map(|e| e["field"].as_str().unwrap()).collect();
+    for place in ["/steps/0/loop_config/steps/0/human_config/form_schema", "/input_schema", "/steps/1/type"] {
+        assert!(fields.iter().any(|field| field.starts_with(place)), "{place} is not in {fields:?}");
+    }
+    host.running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_takes_full_effect_though_its_client_went_away() {
+    let host = TestHost::start().await;
+    host.save(quick("flow")).await;
+    for n in 0..30 {
+        let mut changed = quick("flow");
+        changed["description"] = json!(format!("words {n}"));
+        host.client.get("/api/workflows/flow").await.unwrap();
+        host.send_and_leave("PUT", "/api/workflows/flow", &changed).await;
+        // Whether or not the change was made: what is shown is what is stored.
+        host.until("the newest version is shown", async || {
+            let newest = host.client.get("/api/workflows/flow/versions").await.unwrap();
+            let shown = host.client.get("/api/workflows/flow").await.unwrap();
+            newest["items"][0]["version"] == shown["version"]
+        })
+        .await;
+    }
+    host.running.stop().await;
+}

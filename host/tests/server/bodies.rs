@@ -98,3 +98,16 @@ async fn an_empty_body_is_an_empty_object() {
     assert_eq!(answer.json()["input_data"], json!({}));
     host.running.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_component_may_come_in_pieces_of_one_byte() {
+    let host = TestHost::start().await;
+    let pieces: Vec<u8> =
+        b"\0asm\x0d\0\x01\0".iter().flat_map(|byte| [b"1\r\n", &[*byte][..], b"\r\n"].concat()).collect();
+    let head = format!("{WASM}transfer-encoding: chunked\r\n");
+    let answer = host.request("POST", "/api/plugins", &head, &[pieces.as_slice(), b"0\r\n\r\n"].concat()).await;
+    let problem = answer.json();
+    assert_eq!(problem["code"], "invalid_plugin", "{answer:?}");
+    assert_eq!(problem["errors"][0]["code"], "wrong_interface", "an empty component is a component: {answer:?}");
+    host.running.stop().await;
+}

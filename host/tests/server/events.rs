@@ -112,3 +112,14 @@ async fn r18_a_stop_ends_streams_and_takes_less_than_ten_seconds() {
     assert!(told.iter().any(|event| event["type"] == "step_started"), "{told:?}");
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_ends_also_for_who_claims_to_have_seen_what_is_to_come() {
+    let host = TestHost::start().await;
+    host.save(asking("one", &["a"])).await;
+    let id = host.execute("one", json!({})).await;
+    let mut events = host.client.events(&id, 1_000_000).await.unwrap();
+    host.client.post(&format!("/api/executions/{id}/approve"), json!({ "option_id": "yes" })).await.unwrap();
+    assert_eq!(rest(&mut events).await, Vec::<Value>::new());
+    host.running.stop().await;
+}

@@ -78,10 +78,8 @@ impl TestHost {
 
     /// Sends JSON, or nothing where the body is null, with these head lines and no others that say who asks.
     pub(super) async fn send(&self, method: &str, path: &str, head: &str, body: &Value) -> Answer {
-        let (kind, body) = match body {
-            Value::Null => ("", String::new()),
-            body => ("content-type: application/json\r\n", body.to_string()),
-        };
+        let (kind, body) =
+            if body.is_null() { ("", String::new()) } else { ("content-type: application/json\r\n", body.to_string()) };
         let length = body.len();
         let request = format!(
             "{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{head}{kind}content-length: {length}\r\n\r\n{body}"
@@ -126,6 +124,27 @@ impl TestHost {
         }
         request.push_str("\r\n");
         self.raw(&[request.as_bytes(), body].concat()).await
+    }
+
+    /// Sends a request whole, and goes away without waiting for the answer.
+    pub(super) async fn send_and_leave(&self, method: &str, path: &str, body: &Value) {
+        let (token, body) = (&self.running.token().token, body.to_string());
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\n\
+             content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        TcpStream::connect(self.address).await.unwrap().write_all(request.as_bytes()).await.unwrap();
+    }
+
+    /// Asks again and again until something holds.
+    pub(super) async fn until(&self, what: &str, holds: impl AsyncFn() -> bool) {
+        let work = async {
+            while !holds().await {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(ANSWER_TIMEOUT, work).await.unwrap_or_else(|_| panic!("not in time: {what}"));
     }
 
     pub(super) async fn get(&self, path: &str) -> Answer {

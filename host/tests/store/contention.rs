@@ -82,6 +82,7 @@ async fn workflows_are_saved_between_appends() {
                 active: true,
                 definition,
                 triggers: Vec::new(),
+                expected_version: None,
                 entries: Vec::new(),
             };
             let saved = store.create_workflow(new).await;

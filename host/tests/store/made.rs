@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::json;
 use tempfile::TempDir;
 use weir_engine::{
+    approvers::Approvers,
     event::{Decision, Event, Next, Record, Report, Started, StepType, Work},
     execution::{Status, Summary},
     failure::Failure,
@@ -72,6 +73,7 @@ pub(crate) fn decided(call: u64) -> Event {
         data: None,
         decided_by: "ann".to_owned(),
         decided_at: "2026-01-01T00:00:00Z".to_owned(),
+        request_digest: None,
     };
     Event::Decided { call: CallId(call), decision }
 }
@@ -111,4 +113,31 @@ pub(crate) fn chain(id: &Arc<str>, workflow_id: &str) -> Append {
 /// An execution that has started and stands so.
 pub(crate) fn begun(id: &Arc<str>, workflow_id: &str, status: Status) -> Append {
     append(id, records(1, [started(id, workflow_id)]), status)
+}
+
+pub(crate) fn voted(call: u64, person: &str, option: &str) -> Event {
+    let decision = Decision {
+        option_id: Some(option.to_owned()),
+        comment: None,
+        data: None,
+        decided_by: person.to_owned(),
+        decided_at: "2026-01-01T00:00:00Z".to_owned(),
+        request_digest: Some("d".repeat(64)),
+    };
+    Event::Voted { call: CallId(call), decision }
+}
+
+pub(crate) fn reassigned(call: u64, users: &[&str]) -> Event {
+    let approvers = Approvers { users: names(users), ..Approvers::default() };
+    Event::Reassigned { call: CallId(call), approvers, reassigned_by: "ann".to_owned() }
+}
+
+pub(crate) fn names(names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+/// A question that names who may decide it, and where to tell them.
+pub(crate) fn question(approvers: serde_json::Value, channels: &[&str], due: Option<i64>) -> Event {
+    let request = Json::from_value(json!({ "notification": "?", "approvers": approvers, "channels": channels }));
+    step(0, "ask", StepType::Human, Work::Human { request, due: due.map(Timestamp) })
 }

@@ -12,7 +12,10 @@ use weir_engine::{
 };
 use weir_host::store::{ApprovalFilter, ApprovalRow, ApprovalStatus, StepCursor, StepRow, StepStatus, Store};
 
-use super::made::{append, chain, completed, decided, ended, failed, human, id, open, records, started, step, tool};
+use super::made::{
+    append, chain, completed, decided, ended, failed, human, id, names, open, reassigned, records, started, step, tool,
+    voted,
+};
 
 /// Every way a step can go.
 fn everything(id: &Arc<str>) -> Vec<Event> {
@@ -35,7 +38,7 @@ fn everything(id: &Arc<str>) -> Vec<Event> {
         report: Report::default(),
     };
     let skipped = |names: [&str; 2]| names.map(|name| Skipped { step: name.into(), path: name.into() }).to_vec();
-    let looped = Work::Loop { items: Json::parse("[1]").unwrap(), count: 1, omitted: 0 };
+    let looped = Work::Loop { items: Json::parse("[1]").unwrap(), count: 1, omitted: 3 };
     vec![
         started(id, "w"),
         tool("tried"),
@@ -64,6 +67,14 @@ fn everything(id: &Arc<str>) -> Vec<Event> {
         Event::StepCancelled { call: CallId(24) },
         human("open"),
         tool("running"),
+        human("shared"),
+        voted(28, "user:bob", "no"),
+        reassigned(28, &["kim", "alex"]),
+        voted(28, "user:kim", "yes"),
+        decided(28),
+        completed(28),
+        human("passed on"),
+        reassigned(34, &["kim"]),
     ]
 }
 
@@ -76,7 +87,11 @@ async fn rows(store: &Store, id: &str) -> (Vec<StepRow>, Vec<ApprovalRow>) {
         let Some(next) = page.next else { break };
         after = next;
     }
-    (steps, store.approvals_of(id, CallId(0), 200).await.unwrap())
+    let approvals = store.approvals_of(id, CallId(0), 200).await.unwrap();
+    let people: Vec<String> =
+        store.decisions_of(id, CallId(28)).await.unwrap().into_iter().map(|decision| decision.decided_by).collect();
+    assert!(people.is_empty() || people.last().is_some_and(|last| last == "ann"), "{people:?}");
+    (steps, approvals)
 }
 
 /// Appends the events in pieces of `size` and answers what the store then shows, without the execution's id.
@@ -121,6 +136,8 @@ async fn each_step_shows_how_it_went() {
         ("given up", Cancelled, 0, 0),
         ("open", AwaitingHuman, 0, 0),
         ("running", Running, 0, 0),
+        ("shared", Completed, 0, 0),
+        ("passed on", AwaitingHuman, 0, 0),
     ];
     assert_eq!(seen, expected);
     let tried = &steps[0];
@@ -129,12 +146,24 @@ async fn each_step_shows_how_it_went() {
     assert_eq!(tried.input.as_ref().unwrap().text(), r#"{"of":"tried"}"#);
     assert_eq!(tried.output.as_ref().unwrap().text(), "[1, 2]");
     assert_eq!(steps[9].failure.as_ref().unwrap().code, FailureCode::Unavailable);
+    assert_eq!(steps[4].warnings, ["3 items were left out: max_iterations lets 1 run"]);
     assert_eq!(steps[5].warnings, ["odd"]);
     let asked: Vec<_> = approvals.iter().map(|row| (&*row.step_id, row.status)).collect();
     use ApprovalStatus::{Decided, Lapsed, Pending, Withdrawn};
-    let expected =
-        [("answered", Decided), ("lapsed", Lapsed), ("late", Lapsed), ("given up", Withdrawn), ("open", Pending)];
+    let expected = [
+        ("answered", Decided),
+        ("lapsed", Lapsed),
+        ("late", Lapsed),
+        ("given up", Withdrawn),
+        ("open", Pending),
+        ("shared", Decided),
+        ("passed on", Pending),
+    ];
     assert_eq!(asked, expected);
+    assert_eq!(
+        (&approvals[5].approvers.users, &approvals[6].approvers.users),
+        (&names(&["kim", "alex"]), &names(&["kim"]))
+    );
     let decision = approvals[0].decision.as_ref().unwrap();
     assert_eq!(decision.comment.as_deref(), Some("fine \u{0} by me"));
     assert_eq!((&*approvals[0].workflow_id, approvals[0].closed_at.is_some()), ("w", true));
@@ -166,7 +195,7 @@ async fn pending_approvals_are_listed_newest_first() {
     expected.remove(3);
     expected.reverse();
     assert_eq!(seen.iter().map(|row| row.execution_id.clone()).collect::<Vec<_>>(), expected);
-    let odd = ApprovalFilter { workflow_id: Some("odd".to_owned()) };
+    let odd = ApprovalFilter { workflow_id: Some("odd".to_owned()), ..ApprovalFilter::default() };
     assert_eq!(store.pending_approvals(&odd, None, 50).await.unwrap().len(), 5);
     let closed = store.approval(&ids[3], CallId(2)).await.unwrap().unwrap();
     assert_eq!(closed.status, ApprovalStatus::Decided);

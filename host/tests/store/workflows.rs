@@ -15,6 +15,7 @@ fn new(name: &str, step: u32) -> NewWorkflow {
         active: true,
         definition,
         triggers: Vec::new(),
+        expected_version: None,
         entries: Vec::new(),
     }
 }
@@ -36,6 +37,17 @@ async fn each_definition_is_a_version_and_the_same_one_is_not() {
     let versions = store.workflow_versions(&id, None, 9).await.unwrap();
     assert_eq!(versions.iter().map(|v| v.version).collect::<Vec<_>>(), [2, 1]);
     assert_eq!(store.workflow_versions(&id, Some(2), 9).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn of_two_who_change_the_same_version_the_second_is_refused() {
+    let (_folder, store) = open().await;
+    let id = store.create_workflow(new("Triage", 1)).await.unwrap().workflow.id;
+    let change = |step| NewWorkflow { expected_version: Some(1), ..new("Triage", step) };
+    let (one, other) = tokio::join!(store.update_workflow(&id, change(2)), store.update_workflow(&id, change(3)));
+    let refused = [one, other].into_iter().filter_map(Result::err).collect::<Vec<_>>();
+    assert!(matches!(refused.as_slice(), [StoreError::VersionConflict { newest: 2, expected: 1 }]), "{refused:?}");
+    assert_eq!(store.workflow_versions(&id, None, 9).await.unwrap().len(), 2);
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ mod crash;
 mod durable;
 mod load;
 mod nesting;
+mod people;
 mod sample;
 mod saves;
 mod schedules;

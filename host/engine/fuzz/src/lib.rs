@@ -126,8 +126,9 @@ fn run(execution: &mut Execution) -> Vec<Record> {
                     option_id,
                     comment: None,
                     data: None,
-                    decided_by: String::new(),
+                    decided_by: format!("person {}", log.len()),
                     decided_at: String::new(),
+                    request_digest: None,
                 };
                 (Input::Decided { call, decision }, Timestamp(0))
             }

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use super::{
     DESCRIPTION_CHARACTERS_MAX,
     after::{destination, on_error, retry, timeout},
+    approvers,
     diagnostic::{DiagnosticCode, Diagnostics, Place},
     fields::{Fields, shown, too_many, wrong_type},
     guardrails, schema,
@@ -255,7 +256,7 @@ impl Reader<'_> {
             on_timeout: inner.word("on_timeout", &words, self.diagnostics).unwrap_or(OnTimeout::Fail),
             options: self.options(&mut inner),
             form_schema: schema::read(&mut inner, "form_schema", self.diagnostics),
-            approvers: inner.texts("approvers", self.diagnostics),
+            approvers: approvers::read(&mut inner, self.diagnostics),
         };
         inner.close(self.diagnostics);
         Some(kind)

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::diagnostic::Place;
 use crate::{
+    approvers::Approvers,
     event::StepType,
     graph::{OnTimeout, Retry},
     limits::Limits,
@@ -31,6 +32,14 @@ pub struct StepDefinition {
     /// Its own guardrails.
     pub guardrails: Limits,
     pub(crate) place: Place,
+}
+
+impl StepDefinition {
+    /// Where it stands in the definition: a JSON pointer.
+    #[must_use]
+    pub fn pointer(&self) -> &str {
+        &self.place.pointer
+    }
 }
 
 /// What a step does.
@@ -80,7 +89,7 @@ pub enum StepKind {
         /// JSON Schema of the answer's data.
         form_schema: Option<Value>,
         /// Who may decide.
-        approvers: Vec<String>,
+        approvers: Approvers,
     },
     /// Runs branches beside each other.
     Parallel {

@@ -161,6 +161,9 @@ pub struct Decision {
     pub decided_by: String,
     /// When, as RFC 3339: made by the host, for the step's output.
     pub decided_at: String,
+    /// SHA-256 of the text that was shown, in hex: what the answer is an answer to. Set by the engine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_digest: Option<String>,
 }
 
 /// What a call told and cost, beside its result.

@@ -5,12 +5,12 @@ use serde_json::json;
 use super::{
     Execution, Input,
     children::Plan,
-    state::{Cursor, Scope, VisitWork},
+    state::{Cursor, Scope},
 };
 use crate::{
-    event::{AfterFailure, Decision, Event, Next, Record, Report, Skipped},
+    event::{AfterFailure, Event, Next, Record, Report, Skipped},
     failure::{Failure, FailureCode},
-    graph::{Invocation, Jump, Kind, OnError, OnTimeout},
+    graph::{Invocation, Jump, Kind, OnError},
     id::{CallId, ScopeId, Timestamp},
     json::Json,
     limits::Amounts,
@@ -18,6 +18,7 @@ use crate::{
 
 mod begin;
 mod guard;
+mod human;
 mod time;
 
 /// How many moves one `step` makes; what is left is asked for by `Command::Continue`.
@@ -61,6 +62,9 @@ impl Decide<'_> {
                 self.fail_visit(call, failure, report, true);
             }
             Input::Decided { call, decision } => self.on_decided(call, decision),
+            Input::Reassign { call, roles, users, reassigned_by } => {
+                self.on_reassign(call, roles, users, reassigned_by);
+            }
             Input::Recovered => self.on_recovered(),
             Input::Cancel { cancelled_by, reason } => self.cancel(cancelled_by, reason),
             Input::Reserve { call, n, amounts } => self.on_reserve(call, n, amounts),
@@ -225,31 +229,6 @@ impl Decide<'_> {
         self.emit(Event::ExecutionCancelled { cancelled_by, reason });
     }
 
-    fn on_decided(&mut self, call: CallId, decision: Decision) {
-        let graph = self.execution.graph.clone();
-        let Some(visit) = self.execution.state.visits.get(&call) else { return };
-        let Kind::Human(human) = &graph.steps[visit.step].kind else { return };
-        if !matches!(visit.work, VisitWork::Human { .. }) {
-            return;
-        }
-        let chosen = human.options.iter().find(|option| Some(&option.id) == decision.option_id.as_ref());
-        if chosen.is_none() && !human.options.is_empty() {
-            return;
-        }
-        let jump = chosen.and_then(|option| option.next).unwrap_or(graph.steps[visit.step].next);
-        let next = self.execution.next(jump);
-        let output = Json::from_value(json!({
-            "option_id": decision.option_id,
-            "comment": decision.comment,
-            "data": decision.data,
-            "decided_by": decision.decided_by,
-            "decided_at": decision.decided_at,
-        }));
-        self.emit(Event::Decided { call, decision });
-        let report = self.report(call, Report::default());
-        self.emit(Event::StepCompleted { call, output, next, report });
-    }
-
     fn on_recovered(&mut self) {
         let visits = self.execution.state.visits.iter();
         let running = visits
@@ -275,26 +254,6 @@ impl Decide<'_> {
     fn report(&self, call: CallId, report: Report) -> Report {
         let usage = self.execution.state.visits.get(&call).map_or(Amounts::NONE, |visit| visit.own);
         Report { usage, ..report }
-    }
-
-    fn on_timeout(&mut self, call: CallId) {
-        let graph = self.execution.graph.clone();
-        let Some(visit) = self.execution.state.visits.get(&call) else { return };
-        let step = &graph.steps[visit.step];
-        let Kind::Human(human) = &step.kind else { return };
-        match human.on_timeout {
-            OnTimeout::Continue => {
-                self.complete(call, Json::from_value(json!({ "timed_out": true })), Report::default());
-            }
-            OnTimeout::Skip => {
-                let next = self.execution.next(step.next);
-                self.emit(Event::StepSkipped { call, next });
-            }
-            OnTimeout::Fail => {
-                let failure = Failure::new(FailureCode::ApprovalTimeout, "nobody decided in time");
-                self.fail_visit(call, failure, Report::default(), false);
-            }
-        }
     }
 }
 

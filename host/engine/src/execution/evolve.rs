@@ -12,7 +12,8 @@ use super::{
     state::{Cursor, End, Pause, Scope, State, Visit, VisitWork},
 };
 use crate::{
-    event::{AfterFailure, Event, Next, Record, StepType, Work},
+    approvers::Approvers,
+    event::{AfterFailure, Decision, Event, Next, Record, StepType, Work},
     failure::Failure,
     graph::{Graph, StepIx},
     id::{CallId, ScopeId},
@@ -73,6 +74,8 @@ impl State {
                 call.map_or(Ok(()), |call| self.park(call, true))
             }
             Event::Resumed { limits, .. } => self.resumed(limits),
+            Event::Voted { call, decision } => self.voted(*call, decision),
+            Event::Reassigned { call, approvers, .. } => self.reassigned(*call, approvers),
             Event::Decided { .. } => Ok(()),
             Event::ScopeOpened { call, index } => self.scope_opened(graph, *call, *index, ScopeId(record.seq)),
             Event::ScopeCompleted { scope, .. } => self.scope_completed(graph, *scope),
@@ -168,6 +171,18 @@ impl State {
         visit.ledger.settle(&promised, &used);
         let scope = visit.scope;
         self.change_ledgers(scope, |ledger| ledger.settle(&promised, &used));
+        Ok(())
+    }
+
+    fn voted(&mut self, call: CallId, decision: &Decision) -> Applied {
+        let VisitWork::Human { votes, .. } = &mut self.visit(call)?.work else { return Err(no_question(call)) };
+        votes.push(decision.clone());
+        Ok(())
+    }
+
+    fn reassigned(&mut self, call: CallId, approvers: &Approvers) -> Applied {
+        let VisitWork::Human { reassigned, .. } = &mut self.visit(call)?.work else { return Err(no_question(call)) };
+        *reassigned = Some(approvers.clone());
         Ok(())
     }
 
@@ -286,7 +301,9 @@ impl VisitWork {
         Ok(match work {
             Work::Call { input } => Self::Call { input: input.clone(), parked: false },
             Work::Condition { .. } => Self::Condition,
-            Work::Human { request, due } => Self::Human { request: request.clone(), due: *due },
+            Work::Human { request, due } => {
+                Self::Human { request: request.clone(), due: *due, reassigned: None, votes: Vec::new() }
+            }
             Work::Parallel => Self::Parallel(Children::default()),
             Work::Loop { items, count, .. } => {
                 Self::Loop { items: Items::of(items, *count)?, children: Children::<LoopResults>::default() }
@@ -323,6 +340,10 @@ fn find_step(graph: &Graph, id: &Arc<str>) -> Result<StepIx, String> {
 
 fn no_scope(id: ScopeId) -> String {
     format!("names the scope {id}, which is not open")
+}
+
+fn no_question(call: CallId) -> String {
+    format!("is about the call {call}, which asks nobody")
 }
 
 fn no_call(id: CallId) -> String {

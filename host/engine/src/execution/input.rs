@@ -40,6 +40,17 @@ pub enum Input {
         /// The answer.
         decision: Decision,
     },
+    /// Others are to be asked. Without roles and users that is every approver.
+    Reassign {
+        /// Which wait.
+        call: CallId,
+        /// Whoever has one of these roles.
+        roles: Vec<String>,
+        /// Whoever has one of these names.
+        users: Vec<String>,
+        /// Who says so.
+        reassigned_by: String,
+    },
     /// The time that [`Command::SetTimer`](super::Command::SetTimer) named has come.
     TimeReached,
     /// The execution was loaded from its log after the host stopped: calls that were running are made again.

@@ -13,7 +13,8 @@ use super::{
     items::Items,
 };
 use crate::{
-    event::Started,
+    approvers::Approvers,
+    event::{Decision, Started},
     failure::Failure,
     graph::{BlockIx, Graph, StepIx},
     id::{CallId, ScopeId, Seq, Timestamp},
@@ -135,6 +136,10 @@ pub(super) enum VisitWork {
     Human {
         request: Json,
         due: Option<Timestamp>,
+        /// Who is asked instead of those that the request names.
+        reassigned: Option<Approvers>,
+        /// The answers so far, none of which decided.
+        votes: Vec<Decision>,
     },
     Parallel(Children<BTreeMap<StepIx, Json>>),
     Loop {

@@ -96,6 +96,17 @@ fn each_field_of_a_human_step_is_checked() {
             "unknown_step /steps/0/human_config/options/0/next_step",
         ),
         (human(json!({"notification": "{{ $.input[ }}"})), "invalid_reference /steps/0/human_config/notification"),
+        (human(json!({"approvers": "pat"})), "invalid_type /steps/0/human_config/approvers"),
+        (human(json!({"approvers": {"roles": ["boss"]}})), "invalid_value /steps/0/human_config/approvers/roles/0"),
+        (human(json!({"approvers": {"quorum": 0}})), "invalid_value /steps/0/human_config/approvers/quorum"),
+        (
+            human(json!({"approvers": {"users": ["pat", "pat"], "quorum": 2}})),
+            "invalid_value /steps/0/human_config/approvers/quorum",
+        ),
+        (
+            human(json!({"approvers": {"requester_may_decide": "no"}})),
+            "invalid_type /steps/0/human_config/approvers/requester_may_decide",
+        ),
         (human(json!({"approvers": [1]})), "invalid_type /steps/0/human_config/approvers/0"),
         (human(json!({"form_schema": []})), "invalid_type /steps/0/human_config/form_schema"),
     ]);

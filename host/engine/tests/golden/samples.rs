@@ -8,14 +8,17 @@ use weir_engine::{
     limits::{Amounts, Limits},
 };
 
-use crate::support::{plan::Plan, world::World};
+use crate::support::{
+    plan::Plan,
+    world::{World, decided_by, reassign},
+};
 
 /// Name, definition, input, and what happens.
 type Script = (&'static str, Value, Value, fn(&mut World));
 
 /// Name, definition, and the execution as it stands at the end of the script.
 pub(super) fn samples() -> Vec<(&'static str, Value, World)> {
-    let scripts: [Script; 8] = [
+    let scripts: [Script; 9] = [
         ("chain", chain(), json!({ "text": "héllo \u{1F980} \"quoted\"" }), run_chain),
         ("approval", approval(), json!({ "items": ["first", "second"] }), run_approval),
         ("fan_out", fan_out(), json!({ "items": [1, 2, 3], "limit": 2.50 }), run_fan_out),
@@ -24,6 +27,7 @@ pub(super) fn samples() -> Vec<(&'static str, Value, World)> {
         ("cancelled", approval(), json!({ "items": ["only"] }), run_cancelled),
         ("failed", failed(), json!({}), run_failed),
         ("waiting", waiting(), json!({ "n": 7 }), run_waiting),
+        ("quorum", quorum(), json!({ "sum": 12.5 }), run_quorum),
     ];
     let made = scripts.into_iter().map(|(name, definition, input, run)| {
         let mut world = World::new(&definition, input, Plan { seed: 1, failing_percent: 0 });
@@ -185,4 +189,24 @@ fn waiting() -> Value {
 
 fn run_waiting(world: &mut World) {
     world.fail("both.again", FailureCode::Unavailable);
+}
+
+fn quorum() -> Value {
+    let approvers = json!({ "roles": ["approver"], "users": ["pat"], "quorum": 2, "requester_may_decide": false });
+    json!({
+        "name": "quorum",
+        "steps": [{ "id": "ask", "type": "human", "human_config": {
+            "notification": { "pay": "$.input.sum" }, "options": [{ "id": "yes" }, { "id": "no" }],
+            "approvers": approvers } }],
+    })
+}
+
+fn run_quorum(world: &mut World) {
+    let call = world.call("ask");
+    let choose = |person, option: &str| decided_by(person, call, Some(option.to_owned()));
+    world.feed(choose("user:pat", "yes"));
+    world.feed(choose("link:pat", "no"));
+    world.feed(choose("user:sam", "no"));
+    world.feed(reassign(call));
+    world.feed(choose("admin", "yes"));
 }

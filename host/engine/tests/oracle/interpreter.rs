@@ -273,13 +273,17 @@ impl Interpreter {
         let config = &visit.step["human_config"];
         let options = config["options"].as_array().unwrap();
         let ids: Vec<String> = options.iter().map(|option| option["id"].as_str().unwrap().to_owned()).collect();
-        match self.plan.answer(moment, &ids, config.get("timeout_minutes").is_some()) {
-            Answer::Choose(option_id) => {
+        let quorum = config["approvers"]["quorum"].as_u64().unwrap_or(1);
+        match self.plan.answer(moment, &ids, config.get("timeout_minutes").is_some(), quorum) {
+            Answer::Choose(votes) => {
+                let (_, option_id) = votes.last().unwrap();
                 let chosen = options.iter().find(|option| Some(option["id"].as_str().unwrap()) == option_id.as_deref());
-                let output = json!({
-                    "option_id": option_id, "comment": "looks good", "data": { "seen": true },
-                    "decided_by": "pat", "decided_at": "2026-11-22T16:00:00Z",
-                });
+                let answers: Vec<Value> =
+                    votes.iter().map(|(person, option)| answer(person, option.as_deref())).collect();
+                let mut output = answers.last().unwrap().clone();
+                if quorum > 1 {
+                    output["decisions"] = json!(answers);
+                }
                 let jump = chosen.and_then(|option| option.get("next_step").cloned());
                 Ok(Done { jump, ..done(output) })
             }
@@ -337,6 +341,14 @@ impl Interpreter {
         }
         Ok(done(json!({ "count": results.len(), "results": results })))
     }
+}
+
+/// What a person's answer leaves.
+fn answer(person: &str, option: Option<&str>) -> Value {
+    json!({
+        "option_id": option, "comment": "looks good", "data": { "seen": true },
+        "decided_by": person, "decided_at": "2026-11-22T16:00:00Z",
+    })
 }
 
 /// What a step begins with: the input of a call, the items of a loop.

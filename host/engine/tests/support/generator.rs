@@ -177,6 +177,9 @@ impl Author<'_> {
             options.push(option);
         }
         let mut human = json!({ "notification": format!("look at {}", self.reference()), "options": options });
+        if self.dice.chance(30) {
+            human["approvers"] = json!({ "roles": ["approver"], "quorum": self.dice.between(1, 3) });
+        }
         if self.dice.chance(50) {
             human["timeout_minutes"] = json!(0.25);
             human["on_timeout"] = json!(self.dice.pick(&["continue", "fail", "skip"]));

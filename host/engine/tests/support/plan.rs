@@ -27,10 +27,13 @@ pub(crate) struct Moment<'a> {
 /// What a person will do.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Answer {
-    Choose(Option<String>),
+    /// Who answers what, in order.
+    Choose(Vec<(&'static str, Option<String>)>),
     Lapse,
 }
 
+/// Who agrees, in order.
+const PEOPLE: [&str; 4] = ["pat", "sam", "alex", "robin"];
 /// The steps with these ids are never answered.
 pub(crate) const HANGING: &str = "hang";
 
@@ -48,14 +51,18 @@ impl Plan {
         Ok(json!({ "n": (h >> 20) % 100, "flag": h & 1 == 1, "list": list, "text": format!("t{}", h % 10) }))
     }
 
-    pub(crate) fn answer(&self, moment: Moment<'_>, options: &[String], lapses: bool) -> Answer {
+    pub(crate) fn answer(&self, moment: Moment<'_>, options: &[String], lapses: bool, quorum: u64) -> Answer {
         let h = hash(self.seed, &["answer", moment.path, moment.epoch]);
         if lapses && h.is_multiple_of(3) {
             return Answer::Lapse;
         }
         let count = u64::try_from(options.len()).unwrap();
         let chosen = (count > 0).then(|| options[usize::try_from((h >> 8) % count.max(1)).unwrap()].clone());
-        Answer::Choose(chosen)
+        let dissent =
+            (quorum > 1 && h.is_multiple_of(5)).then(|| options.iter().find(|id| Some(*id) != chosen.as_ref()));
+        let mut votes: Vec<_> = dissent.flatten().map(|id| ("kim", Some(id.clone()))).into_iter().collect();
+        votes.extend(PEOPLE.iter().zip(0..quorum).map(|(person, _)| (*person, chosen.clone())));
+        Answer::Choose(votes)
     }
 }
 

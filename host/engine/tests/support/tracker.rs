@@ -25,6 +25,8 @@ pub(crate) struct Visit {
     /// The failed attempts of the steps around.
     pub(crate) epoch: String,
     pub(crate) work: Work,
+    /// Who answered, without deciding.
+    pub(crate) votes: Vec<String>,
     waits_for_retry: bool,
 }
 
@@ -38,6 +40,12 @@ impl Visit {
             Work::Call { input } => input.clone(),
             _ => Json::null(),
         }
+    }
+
+    /// How many people must agree.
+    pub(crate) fn quorum(&self) -> u64 {
+        let Work::Human { request, .. } = &self.work else { return 1 };
+        request.value()["approvers"]["quorum"].as_u64().unwrap_or(1)
     }
 
     /// The ids of the options of a question, and when it lapses.
@@ -102,8 +110,15 @@ impl Tracker {
                 assert_eq!(*attempt, visit.attempt + 1, "attempts are numbered without gaps");
                 visit.attempt = *attempt;
             }
-            Event::Reserved { call, .. } | Event::Settled { call, .. } | Event::Decided { call, .. } => {
-                self.visit(*call);
+            Event::Reserved { call, .. } | Event::Settled { call, .. } => _ = self.visit(*call),
+            Event::Voted { call, decision } | Event::Decided { call, decision } => {
+                let visit = self.visit(*call);
+                assert!(visit.question().is_some(), "an answer to what asks nobody");
+                assert!(!visit.votes.contains(&decision.decided_by), "one person counted twice");
+                visit.votes.push(decision.decided_by.clone());
+            }
+            Event::Reassigned { call, .. } => {
+                assert!(self.visit(*call).question().is_some(), "reassigned what asks nobody");
             }
             Event::Paused { call, holder, .. } => {
                 if !self.paused {
@@ -148,6 +163,7 @@ impl Tracker {
             failures: 0,
             epoch: epoch.clone(),
             work: work.clone(),
+            votes: Vec::new(),
             waits_for_retry: false,
         };
         self.open.insert(CallId(record.seq), visit);

@@ -153,7 +153,17 @@ impl World {
     pub(crate) fn answer(&self, call: CallId) -> Answer {
         let visit = &self.tracker.open[&call];
         let (options, due) = visit.question().unwrap();
-        self.plan.answer(visit.moment(), &options, due.is_some())
+        self.plan.answer(visit.moment(), &options, due.is_some(), visit.quorum())
+    }
+
+    /// The next planned answer of a question that is answered.
+    pub(crate) fn next_vote(&self, call: CallId) -> Option<Input> {
+        let votes = match self.answer(call) {
+            Answer::Choose(votes) => votes,
+            Answer::Lapse => return None,
+        };
+        let (person, option) = votes.into_iter().nth(self.tracker.open[&call].votes.len())?;
+        Some(decided_by(person, call, option))
     }
 
     /// Lets time pass until the next timer.
@@ -254,12 +264,21 @@ pub(crate) fn failure(call: CallId, attempt: u32, code: FailureCode) -> Input {
 }
 
 pub(crate) fn decided(call: CallId, option_id: Option<String>) -> Input {
+    decided_by("pat", call, option_id)
+}
+
+pub(crate) fn decided_by(person: &str, call: CallId, option_id: Option<String>) -> Input {
     let decision = Decision {
         option_id,
         comment: Some("looks good".to_owned()),
         data: Some(Json::from(serde_json::json!({ "seen": true }))),
-        decided_by: "pat".to_owned(),
+        decided_by: person.to_owned(),
         decided_at: "2026-11-22T16:00:00Z".to_owned(),
+        request_digest: None,
     };
     Input::Decided { call, decision }
+}
+
+pub(crate) fn reassign(call: CallId) -> Input {
+    Input::Reassign { call, roles: vec!["admin".to_owned()], users: Vec::new(), reassigned_by: "kim".to_owned() }
 }

@@ -17,6 +17,7 @@ use crate::server::{
     act::Act,
     body::{DefinitionBody, Fields},
     error::{ApiError, Problem},
+    gate::Who,
     query::{Names, Query},
     view::{ExecutionSummary, ExecutionView, StepView, UsageView, WorkflowView},
 };
@@ -248,12 +249,13 @@ pub(crate) struct ApproveBody {
     responses((status = 200, description = "the answer counts", body = Object)))]
 pub(crate) async fn approve(
     State(app): State<App>,
+    who: Who,
     act: Act,
     execution: Names<String>,
     Fields(body): Fields<ApproveBody>,
 ) -> Result<Json<Value>, ApiError> {
     let answer = approvals::ApproveBody { option_id: body.option_id, comment: body.comment, ..Default::default() };
-    let Json(approved) = approvals::approve(State(app), act, execution, Fields(answer)).await?;
+    let Json(approved) = approvals::approve(State(app), who, act, execution, Fields(answer)).await?;
     let approved = serde_json::to_value(approved).map_err(ApiError::internal)?;
     Ok(Json(json!({ "execution_id": approved["execution_id"], "status": "running", "decision": approved["decision"] })))
 }

@@ -112,6 +112,7 @@ pub(crate) async fn delete(
     let deleted = app.store.audited(entry).delete_plugin(&row.name, &row.version).await;
     app.driver.plugins_changed();
     deleted?;
+    app.runtime.forget(&row.digest);
     Ok(StatusCode::NO_CONTENT)
 }
 

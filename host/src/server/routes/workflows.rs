@@ -174,13 +174,8 @@ pub(crate) async fn update(
     DefinitionBody(definition): DefinitionBody,
 ) -> Result<Json<SavedView>, ApiError> {
     let current = app.workflow(&workflow).await?;
-    if let Some(expected) = query.expected_version
-        && expected != current.row.version
-    {
-        let detail = format!("the newest version is {}, not {expected}; read it and merge", current.row.version);
-        return Err(ApiError::new(Code::VersionConflict, detail));
-    }
     let (new, warnings) = validated(&app, &act.actor(), definition).await?;
+    let new = NewWorkflow { expected_version: query.expected_version, ..new };
     let entry = act.done(&*current.row.id).with(json!({ "name": new.name }));
     let saved = app.store.audited(entry).update_workflow(&current.row.id, new).await;
     app.triggers.changed();
@@ -250,7 +245,7 @@ async fn validated(app: &App, actor: &str, definition: Value) -> Result<(NewWork
     let entries = webhook::open(&triggers)
         .map(|path| AuditEntry::done(actor, "trigger.open", &*name).with(json!({ "path": path, "scheme": "none" })));
     let entries = entries.collect();
-    Ok((NewWorkflow { name, description, active, definition, triggers, entries }, warnings))
+    Ok((NewWorkflow { name, description, active, definition, triggers, entries, expected_version: None }, warnings))
 }
 
 /// Errors, and warnings.

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, sync::Arc};
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::{
     super::{Execution, state::ScopeView},
@@ -11,7 +11,7 @@ use super::{
 use crate::{
     event::{Event, Next, Report, StepType, Work},
     failure::{Failure, FailureCode},
-    graph::{Human, Kind, Step, StepIx},
+    graph::{Kind, Step, StepIx},
     id::{CallId, ScopeId},
     json::{Json, kind_of},
     reference::{Missing, MissingReason, Reference, Template},
@@ -82,19 +82,6 @@ impl Decide<'_> {
                 Ok((loop_over(items, &self.view(scope), *max_iterations)?, None))
             }
         }
-    }
-
-    fn request(&self, scope: ScopeId, human: &Human) -> Result<Value, Failure> {
-        let options = human.options.iter().map(|o| json!({ "id": o.id, "label": o.label })).collect();
-        let mut request = Map::new();
-        request.insert("notification".into(), self.resolve(scope, &human.notification)?);
-        request.insert("options".into(), Value::Array(options));
-        request.insert("channels".into(), human.channels.clone().into());
-        request.insert("approvers".into(), human.approvers.clone().into());
-        if let Some(schema) = &human.form_schema {
-            request.insert("form_schema".into(), schema.clone());
-        }
-        Ok(Value::Object(request))
     }
 
     fn view(&self, scope: ScopeId) -> ScopeView<'_> {

@@ -1,0 +1,101 @@
+//! What appends change about questions to people, as rows of the bulk statement. Pure.
+
+use sqlx::{query::Query, sqlite::SqliteArguments};
+use weir_engine::{approvers::person, id::Timestamp};
+
+use super::{
+    approvals::ApprovalStatus,
+    batch::{Prepared, Rows},
+    digest,
+    notices::{NoticeKind, NoticeRow, NoticeStatus},
+    projection::{Approval, Changes},
+};
+
+/// Rows of questions, of answers, and of what people are told.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Questions {
+    asked: Rows,
+    closed: Rows,
+    reassigned: Rows,
+    decisions: Rows,
+    notices: Rows,
+    /// The earliest notice that is to be sent.
+    pub(super) notice_due: Option<Timestamp>,
+}
+
+impl Questions {
+    pub(super) fn of(id: &str, changes: &Changes<'_>) -> Result<Self, serde_json::Error> {
+        let mut questions = Self::default();
+        for approval in &changes.approvals {
+            questions.ask(id, approval)?;
+        }
+        for (call, change) in &changes.approval_changes {
+            let decision = change.decision.map(serde_json::to_string).transpose()?;
+            questions.closed.push(&(id, call, change.status.as_str(), change.closed_at, decision))?;
+        }
+        for (call, approvers) in &changes.reassigned {
+            questions.reassigned.push(&(id, call, serde_json::to_string(approvers)?))?;
+        }
+        for answered in &changes.decisions {
+            let (decision, digest) = (answered.decision, answered.decision.request_digest.as_deref());
+            let text = serde_json::to_string(decision)?;
+            let (person, decides) = (person(&decision.decided_by), u8::from(answered.decides));
+            let row = (id, answered.call, person, decides, digest.unwrap_or_default(), text, answered.at);
+            questions.decisions.push(&row)?;
+        }
+        Ok(questions)
+    }
+
+    fn ask(&mut self, id: &str, a: &Approval<'_>) -> Result<(), serde_json::Error> {
+        let status = a.change.as_ref().map_or(ApprovalStatus::Pending, |change| change.status).as_str();
+        let closed_at = a.change.as_ref().map(|change| change.closed_at);
+        let decision = a.change.as_ref().and_then(|change| change.decision).map(serde_json::to_string).transpose()?;
+        let digest = digest(a.request.as_bytes());
+        let approvers = serde_json::to_string(&a.approvers)?;
+        let times = (a.requested_at, a.due, closed_at);
+        let row = (id, a.call, a.step_id, a.path, status, a.request, digest, approvers, times, decision);
+        self.asked.push(&row)?;
+        for (ordinal, channel) in (0_u32..).zip(&a.channels) {
+            let is_ui = *channel == NoticeRow::UI;
+            let status = if is_ui { NoticeStatus::Sent } else { NoticeStatus::Pending };
+            let (next_at, sent_at) = if is_ui { (None, Some(a.requested_at)) } else { (Some(a.requested_at), None) };
+            self.notice_due = self.notice_due.or(next_at);
+            let kind = NoticeKind::Requested.as_str();
+            self.notices.push(&(
+                id,
+                a.call,
+                ordinal,
+                channel,
+                kind,
+                status.as_str(),
+                next_at,
+                a.requested_at,
+                sent_at,
+            ))?;
+        }
+        Ok(())
+    }
+
+    /// What all of them change together; `None` where that is nothing.
+    pub(super) fn of_all(group: &[&Prepared]) -> Option<Self> {
+        let mut all = Self::default();
+        for Prepared { questions, .. } in group {
+            all.asked.extend(&questions.asked);
+            all.closed.extend(&questions.closed);
+            all.reassigned.extend(&questions.reassigned);
+            all.decisions.extend(&questions.decisions);
+            all.notices.extend(&questions.notices);
+        }
+        let tables = [&all.asked, &all.closed, &all.reassigned, &all.decisions, &all.notices];
+        let nothing = tables.iter().all(|rows| rows.is_empty());
+        (!nothing).then_some(all)
+    }
+
+    pub(super) fn bind<'q>(
+        &self,
+        query: Query<'q, sqlx::Sqlite, SqliteArguments>,
+    ) -> Query<'q, sqlx::Sqlite, SqliteArguments> {
+        let tables = [&self.asked, &self.closed, &self.reassigned, &self.decisions, &self.notices];
+        tables.into_iter().fold(query, |query, rows| query.bind(rows.finish()))
+    }
+}
