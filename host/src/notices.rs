@@ -143,8 +143,9 @@ fn until(at: Timestamp) -> Duration {
 /// What people are told.
 fn notice(row: &NoticeRow, approval: &ApprovalRow, link: Option<String>) -> Notice {
     let request = approval.request.value();
-    let asked = &request["notification"];
-    let question = asked.as_str().map_or_else(|| serde_json::to_string_pretty(asked).unwrap_or_default(), str::to_owned);
+    let notification = &request["notification"];
+    let as_json = || serde_json::to_string_pretty(notification).unwrap_or_default();
+    let question = notification.as_str().map_or_else(as_json, str::to_owned);
     let options = request["options"].as_array().into_iter().flatten();
     let id = format!("{}.{}", approval.execution_id, approval.call);
     let text = match &link {
