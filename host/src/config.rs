@@ -42,7 +42,7 @@ pub struct Config {
     pub egress: EgressConfig,
     /// The ways to reach people, by the names under which human steps list them.
     pub channels: BTreeMap<String, ChannelConfig>,
-    /// Whether schedules start workflows.
+    /// Whether schedules and events start workflows.
     pub schedules: bool,
     /// What links to this host begin with: `https://weir.example.com`; by default `http://` and the address that it listens on.
     pub public_url: Option<String>,

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// The most bytes of a reason that is kept.
-const REASON_BYTES_MAX: usize = 1_000;
+pub(super) const REASON_BYTES_MAX: usize = 1_000;
 
 /// One time that a trigger has reason to start something.
 #[derive(Debug, Clone)]
