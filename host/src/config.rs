@@ -159,7 +159,7 @@ channels:
         assert_eq!(config.egress.allow, ["10.0.0.5:8080".parse().unwrap(), "smtp.internal:25".parse().unwrap()]);
         assert_eq!(config.channels["inbox"], ChannelConfig::Ui);
         let shown = serde_json::to_string(&config).unwrap();
-        assert!(shown.contains("smtp.internal:25") && !shown.contains("secret"), "{shown}");
+        assert!(shown.contains("smtp.internal:25") && !shown.contains("services/secret"), "{shown}");
     }
 
     #[test]
