@@ -29,6 +29,7 @@ mod serve;
 mod tokens;
 mod triggers;
 mod users;
+mod webhooks;
 mod workflows;
 
 const EXAMPLES: &str = "\
@@ -122,6 +123,9 @@ enum Command {
     /// The audit log: list, verify.
     #[command(subcommand)]
     Audit(audit::Audit),
+    /// Webhooks: sign a request as a sender does.
+    #[command(subcommand, visible_alias = "webhook")]
+    Webhooks(webhooks::Webhooks),
     /// Show what a reference or template resolves to.
     Reference(reference::Reference),
     /// Schedules: when they run.
@@ -194,6 +198,7 @@ async fn run(cli: Cli, out: Out) -> anyhow::Result<Outcome> {
         Command::Tokens(tokens) => tokens.run(&globals.client()?, out).await,
         Command::Users(users) => users.run(&globals.client()?, out).await,
         Command::Audit(audit) => audit.run(&globals.client()?, out).await,
+        Command::Webhooks(webhooks) => webhooks.run(globals, out),
         Command::Reference(reference) => reference.run(out),
         Command::Cron(cron) => cron.run(out),
         Command::Openapi => {

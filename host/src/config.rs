@@ -35,6 +35,9 @@ pub struct Config {
     pub trusted_proxies: Vec<String>,
     /// The most connections from one address at a time, other than from a trusted proxy.
     pub connections_per_address: usize,
+    /// A file with the key that secrets are sealed with: 32 bytes in base64. The environment variable `WEIR_SECRET_KEY` is
+    /// stronger; without both the key is made once and kept in the data directory.
+    pub secret_key_file: Option<PathBuf>,
     /// What may be reached beyond public addresses.
     pub egress: EgressConfig,
     /// The ways to reach people, by the names under which human steps list them.
@@ -59,6 +62,7 @@ impl Default for Config {
             allowed_origins: Vec::new(),
             trusted_proxies: Vec::new(),
             connections_per_address: 512,
+            secret_key_file: None,
             egress: EgressConfig::default(),
             channels: BTreeMap::new(),
             schedules: true,
@@ -155,7 +159,7 @@ channels:
         assert_eq!(config.egress.allow, ["10.0.0.5:8080".parse().unwrap(), "smtp.internal:25".parse().unwrap()]);
         assert_eq!(config.channels["inbox"], ChannelConfig::Ui);
         let shown = serde_json::to_string(&config).unwrap();
-        assert!(shown.contains("smtp.internal:25") && !shown.contains("secret"), "{shown}");
+        assert!(shown.contains("smtp.internal:25") && !shown.contains("services/secret"), "{shown}");
     }
 
     #[test]

@@ -17,8 +17,12 @@ use crate::{
         network::Network,
         shutdown::{self, Trigger},
     },
-    store::{Store, StoreError, StoreOptions},
-    trigger::Triggers,
+    store::{NewSecret, Store, StoreError, StoreOptions},
+    trigger::{
+        Triggers,
+        webhook::{self, Webhooks},
+    },
+    vault::{self, KEY_VARIABLE, KeySource, Secret, SecretKey, SecretKeyError, Vault, VaultError},
 };
 
 mod housekeeping;
@@ -42,6 +46,14 @@ pub enum StartHostError {
     /// The program's own path is not known, so that it cannot start itself to compile plugins.
     #[error("could not find this program's own file")]
     Program(#[source] io::Error),
+    /// There is no key for the secrets.
+    #[error(transparent)]
+    SecretKey(#[from] SecretKeyError),
+    /// The key for the secrets is another one than before.
+    #[error(
+        "could not open the secrets with this key: they were sealed with another one; give back the key of before, in {KEY_VARIABLE}, secret_key_file or the data directory"
+    )]
+    WrongSecretKey(#[source] VaultError),
     /// There is no admin token.
     #[error(transparent)]
     Token(#[from] TokenError),
@@ -80,6 +92,7 @@ impl Host {
     pub async fn start(config: Config) -> Result<Running, StartHostError> {
         let store = Store::open(StoreOptions::new(&config.data)).await?;
         let token = AdminToken::load_or_create(&config.data)?;
+        let vault = open_vault(&config, &store).await?;
         let runtime = Arc::new(Runtime::new(runtime_config(&config)?)?);
         let listen = |source| StartHostError::Listen { address: config.listen, source };
         let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
@@ -96,10 +109,12 @@ impl Host {
             channels: config.channels.clone(),
             public_url: Arc::clone(&public_url),
         };
+        let webhooks = Webhooks::new(store.clone(), triggers.clone(), vault);
         let app = App::new(AppParts {
             store: store.clone(),
             driver: driver.clone(),
             triggers: triggers.clone(),
+            webhooks,
             runtime,
             accounts: accounts.clone(),
             network,
@@ -108,6 +123,7 @@ impl Host {
             public_url,
         });
         let notices = tokio::spawn(async move { notices.run(stop.begun()).await });
+        tokio::spawn(webhook::sweep(store.clone()));
         let keeping = tokio::spawn(housekeeping::run(accounts.clone(), store.clone()));
         let serving = tokio::spawn(server::serve(listener, app.clone()));
         let recovering = tokio::spawn(recover(driver.clone(), triggers.clone(), app, config.schedules));
@@ -142,6 +158,24 @@ fn runtime_config(config: &Config) -> Result<RuntimeConfig, StartHostError> {
     Ok(runtime)
 }
 
+/// The vault of a data directory: its key must be the one that was used before.
+async fn open_vault(config: &Config, store: &Store) -> Result<Vault, StartHostError> {
+    let (name, id) = vault::CHECK;
+    let known = store.secrets(name).await?.into_iter().find(|row| &*row.id == id);
+    let text = std::env::var(KEY_VARIABLE).ok().filter(|text| !text.is_empty()).map(Secret::new);
+    let source = KeySource { text, file: config.secret_key_file.clone(), data_dir: config.data.clone() };
+    let vault = Vault::new(&SecretKey::load(&source, known.is_none())?);
+    match known {
+        Some(row) => vault.check(&row.sealed).map_err(StartHostError::WrongSecretKey)?,
+        None => {
+            let sealed = vault.check_value().map_err(StartHostError::WrongSecretKey)?;
+            let new = NewSecret { id: id.to_owned(), name: name.to_owned(), sealed, created_by: "host".to_owned() };
+            store.add_secret(new, Vec::new()).await?;
+        }
+    }
+    Ok(vault)
+}
+
 async fn recover(driver: Driver, triggers: Triggers, app: App, schedules: bool) -> Result<(), StoreError> {
     triggers.recover().await?;
     let recovered = driver.recover().await?;
@@ -171,6 +205,12 @@ impl Running {
     #[must_use]
     pub fn token(&self) -> &AdminToken {
         &self.token
+    }
+
+    /// The store of the host.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.store
     }
 
     /// Resolves once recovery is done and requests are answered.

@@ -18,6 +18,7 @@ pub mod schema;
 pub mod server;
 pub mod store;
 pub mod trigger;
+pub mod vault;
 pub mod webhook_signature;
 
 pub use host::{Host, Running, StartHostError};

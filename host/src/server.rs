@@ -33,7 +33,7 @@ use crate::{
     driver::{CurrentWorkflow, Driver},
     runtime::Runtime,
     store::Store,
-    trigger::Triggers,
+    trigger::{Triggers, webhook::Webhooks},
 };
 
 mod accept;
@@ -62,6 +62,8 @@ pub mod view;
 pub const STREAMS_MAX: usize = 256;
 /// The most plugins that are uploaded at a time; each holds up to 64 MiB.
 const UPLOADS_MAX: usize = 2;
+/// How much memory bodies may take together that are larger than what every request may send, in MiB.
+const LARGE_BODIES_MIB_MAX: usize = 100;
 /// Requests with wrong credentials that an address has in [`WRONG_WINDOW`] before it is told to wait. Tokens are too long
 /// to be guessed, so the right one passes even then: nobody can lock out others who share an address.
 const WRONG_CREDENTIALS: u32 = 100;
@@ -81,6 +83,8 @@ pub struct Parts {
     pub driver: Driver,
     /// Starts executions by themselves.
     pub triggers: Triggers,
+    /// Takes what comes in at webhooks.
+    pub webhooks: Webhooks,
     /// Runs plugins.
     pub runtime: Arc<Runtime>,
     /// Knows who may come in.
@@ -97,6 +101,8 @@ pub struct Parts {
     streams: Arc<Semaphore>,
     /// Places for uploads.
     uploads: Semaphore,
+    /// Room for the bodies of webhooks that take more than others, in MiB.
+    large_bodies: Arc<Semaphore>,
     /// Wrong credentials, by address.
     strangers: Throttle<IpAddr>,
     /// How much of what is refused is written down.
@@ -117,6 +123,8 @@ pub struct AppParts {
     pub driver: Driver,
     /// Starts executions by themselves.
     pub triggers: Triggers,
+    /// Takes what comes in at webhooks.
+    pub webhooks: Webhooks,
     /// Runs plugins.
     pub runtime: Arc<Runtime>,
     /// Knows who may come in.
@@ -125,10 +133,10 @@ pub struct AppParts {
     pub network: Network,
     /// The most connections from one address.
     pub connections_per_address: usize,
-    /// Tells when the host stops.
-    pub shutdown: Shutdown,
     /// What links to this host begin with.
     pub public_url: Arc<str>,
+    /// Tells when the host stops.
+    pub shutdown: Shutdown,
 }
 
 impl Deref for App {
@@ -143,21 +151,13 @@ impl App {
     /// The API over these parts; not ready until [`App::set_ready`].
     #[must_use]
     pub fn new(parts: AppParts) -> Self {
-        let AppParts {
-            store,
-            driver,
-            triggers,
-            runtime,
-            accounts,
-            network,
-            connections_per_address,
-            shutdown,
-            public_url,
-        } = parts;
+        let AppParts { store, driver, triggers, webhooks, runtime, accounts, .. } = parts;
+        let AppParts { network, connections_per_address, shutdown, public_url, .. } = parts;
         Self(Arc::new(Parts {
             store,
             driver,
             triggers,
+            webhooks,
             runtime,
             accounts,
             network,
@@ -166,6 +166,7 @@ impl App {
             ready: AtomicBool::new(false),
             streams: Arc::new(Semaphore::new(STREAMS_MAX)),
             uploads: Semaphore::new(UPLOADS_MAX),
+            large_bodies: Arc::new(Semaphore::new(LARGE_BODIES_MIB_MAX)),
             strangers: Throttle::new(WRONG_CREDENTIALS, WRONG_WINDOW, COUNTED_MAX),
             ledger: Ledger::default(),
             in_flight: InFlight::default(),

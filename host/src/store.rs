@@ -20,6 +20,7 @@ mod chunk;
 mod columns;
 mod companion;
 mod connect;
+mod deliveries;
 mod directory;
 mod error;
 mod events;
@@ -33,6 +34,7 @@ mod plugins;
 mod projection;
 mod queries;
 mod questions;
+mod secrets;
 mod sessions;
 mod steps;
 mod tokens;
@@ -54,6 +56,7 @@ pub use self::{
     audit::{AuditEntry, AuditFilter, AuditRow, Outcome, Verified},
     bus::{BACKLOG_MAX, BusEventFilter, BusEventRow, HOST_SOURCE, NewBusEvent, UNDISPATCHED_MAX},
     companion::{Companion, IdempotencyKey},
+    deliveries::{DeliveryRow, DeliveryVerdict, NewDelivery, REFUSED_KEPT},
     error::StoreError,
     executions::{ExecutionFilter, ExecutionRow, StoredExecution, Unfinished, Wake},
     folded::folded,
@@ -62,6 +65,7 @@ pub use self::{
     notices::{NOTICES_MAX, NoticeId, NoticeKind, NoticeRow, NoticeStatus, Reminded},
     occurrences::{Moved, NewOccurrence, OccurrenceRow, OccurrenceStatus, UnfinishedOfSchedule},
     plugins::{Installed, NewPlugin, PluginRow, Precedence},
+    secrets::{NewSecret, SECRETS_MAX, SecretRow},
     sessions::{NewSession, SessionRow},
     steps::{StepCursor, StepOutput, StepPage, StepRow, StepStatus},
     tokens::{NewToken, TokenRow},

@@ -10,8 +10,12 @@ mod event;
 mod fire;
 mod running;
 mod scheduler;
+pub mod webhook;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicU64, Ordering},
+};
 
 use serde_json::{Map, Value};
 use tokio::{
@@ -45,6 +49,8 @@ struct Inner {
     store: Store,
     driver: Driver,
     running: Arc<Running>,
+    /// Counts the changes of triggers, for those who keep what they read.
+    generation: AtomicU64,
     /// Wakes the scheduler before its time.
     nudge: Arc<Notify>,
     stopping: watch::Sender<bool>,
@@ -79,8 +85,19 @@ impl Triggers {
             }
         });
         let (stopping, scheduling, dispatching) = (watch::Sender::new(false), Mutex::default(), Mutex::default());
-        let waiters = Mutex::default();
-        Self { inner: Arc::new(Inner { store, driver, running, nudge, stopping, scheduling, waiters, dispatching }) }
+        Self {
+            inner: Arc::new(Inner {
+                store,
+                driver,
+                running,
+                generation: AtomicU64::new(0),
+                nudge,
+                stopping,
+                scheduling,
+                waiters: Mutex::default(),
+                dispatching,
+            }),
+        }
     }
 
     /// Brings events from now on to the triggers that wait for them; to be called once, after the driver's recovery.
@@ -163,9 +180,16 @@ impl Triggers {
         self.inner.running.of(trigger_id)
     }
 
+    /// A number that every change raises: what was read under another one may not hold any more.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.inner.generation.load(Ordering::Acquire)
+    }
+
     /// A workflow or a trigger was changed: what is known of it is read again. To be called after each change.
     pub fn changed(&self) {
         self.inner.driver.workflows_changed();
+        self.inner.generation.fetch_add(1, Ordering::Release);
         self.inner.nudge.notify_one();
     }
 }

@@ -16,3 +16,4 @@ mod slow;
 mod support;
 mod tokens;
 mod triggers;
+mod webhooks;

@@ -8,3 +8,4 @@ mod planning;
 mod properties;
 mod schedules;
 mod times;
+mod verify;

@@ -55,7 +55,8 @@ BEGIN
         last_at = CASE WHEN NEW.status = 'fired' THEN max(coalesce(last_at, 0), NEW.at) ELSE last_at END
     WHERE id = NEW.trigger_id;
 END;
-CREATE TRIGGER queued_occurrences_are_counted AFTER UPDATE OF status ON occurrences WHEN OLD.status = 'queued'
+CREATE TRIGGER changed_occurrences_are_counted AFTER UPDATE OF status ON occurrences
+WHEN OLD.status IN ('queued', 'failed') AND NEW.status <> OLD.status
 BEGIN
     UPDATE triggers SET
         fired = fired + (NEW.status = 'fired') * NEW.count,
@@ -76,11 +77,12 @@ CREATE TABLE deliveries (
     resent_from  TEXT,             -- the delivery that this one repeats
     headers      TEXT    NOT NULL, -- JSON object, without credentials
     query        TEXT,
-    body         BLOB,             -- NULL where it was refused before it was read
+    body         TEXT,             -- NULL where it was refused, and of a copy
     received_at  INTEGER NOT NULL
 ) STRICT;
 
-CREATE INDEX deliveries_by_trigger ON deliveries (trigger_id, received_at, id);
+CREATE INDEX deliveries_by_trigger ON deliveries (trigger_id, id);
+CREATE INDEX deliveries_refused ON deliveries (trigger_id, id) WHERE verdict = 'refused';
 CREATE INDEX deliveries_by_age ON deliveries (received_at);
 
 -- Secrets, sealed with the key of the data directory. A name may have several values at once, for rotation.

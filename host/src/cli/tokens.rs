@@ -37,7 +37,9 @@ pub(super) enum Tokens {
     /// Revoke a token for good.
     Revoke {
         /// Its id or name.
-        token: String,
+        // Not `token`: that is what every command takes to talk to the host.
+        #[arg(value_name = "TOKEN")]
+        which: String,
     },
 }
 
@@ -62,8 +64,8 @@ impl Tokens {
                 let page = client.get(&format!("/api/tokens?limit={limit}")).await?;
                 out.show(&page, || table(out, &page));
             }
-            Self::Revoke { token } => {
-                let id = id_of(client, &token).await?;
+            Self::Revoke { which } => {
+                let id = id_of(client, &which).await?;
                 let path = format!("/api/tokens/{}", segment(&id));
                 let revoked = client.send(Method::DELETE, &path, Sent::Nothing).await?;
                 out.show(&revoked, || format!("revoked {}", text_of(&revoked, "name")));

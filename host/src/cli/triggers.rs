@@ -7,7 +7,7 @@ use super::{
     Outcome, file,
     out::{Out, clean, text_of},
 };
-use crate::client::{Client, segment};
+use crate::client::{Client, Method, Sent, segment};
 
 /// What starts workflows by itself.
 #[derive(Debug, Subcommand)]
@@ -55,6 +55,30 @@ pub(super) enum Triggers {
         #[arg(long, value_name = "JSON|@FILE")]
         input: Option<String>,
     },
+    /// List what came in at a webhook, and what became of it, newest first.
+    Deliveries {
+        /// The trigger's id.
+        trigger: String,
+        /// How many at most.
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=199))]
+        limit: u32,
+    },
+    /// Take a stored delivery once more, as if it were new.
+    Resend {
+        /// The delivery's id.
+        delivery: String,
+    },
+    /// List the secrets of a webhook; add one, or take one away. Their values are shown once, when they are made.
+    Secrets {
+        /// The trigger's id.
+        trigger: String,
+        /// Add a secret: @FILE holds its value, `new` makes one.
+        #[arg(long, value_name = "new|@FILE", conflicts_with = "remove")]
+        add: Option<String>,
+        /// Take the secret with this id away.
+        #[arg(long, value_name = "ID")]
+        remove: Option<String>,
+    },
     /// List what a trigger had reason to start, and what became of it, newest first.
     Occurrences {
         /// Its id.
@@ -89,6 +113,27 @@ impl Triggers {
                 let input = input.as_deref().map(file::argument).transpose()?;
                 let started = client.post(&path(&trigger, "/fire"), json!({ "input_data": input })).await?;
                 out.show(&started, || text_of(&started, "execution_id"));
+            }
+            Self::Deliveries { trigger, limit } => {
+                let page = client.get(&path(&trigger, &format!("/deliveries?limit={limit}"))).await?;
+                out.show(&page, || deliveries(out, &page));
+            }
+            Self::Resend { delivery } => {
+                let resent = client.post(&format!("/api/deliveries/{}/resend", segment(&delivery)), json!({})).await?;
+                out.show(&resent, || format!("{} {}", text_of(&resent, "status"), shown(&resent, "execution_id")));
+            }
+            Self::Secrets { trigger, add: Some(add), remove: _ } => {
+                let added = client.post(&path(&trigger, "/secrets"), given(&add)?).await?;
+                out.show(&added, || text_of(&added, "secret"));
+            }
+            Self::Secrets { trigger, add: None, remove: Some(id) } => {
+                let path = path(&trigger, &format!("/secrets/{}", segment(&id)));
+                let removed = client.send(Method::DELETE, &path, Sent::Nothing).await?;
+                out.show(&removed, || format!("removed {id}"));
+            }
+            Self::Secrets { trigger, add: None, remove: None } => {
+                let page = client.get(&path(&trigger, "/secrets")).await?;
+                out.show(&page, || secrets(out, &page));
             }
             Self::Occurrences { trigger, limit } => {
                 let page = client.get(&path(&trigger, &format!("/occurrences?limit={limit}"))).await?;
@@ -140,6 +185,38 @@ fn table(out: Out, page: &Value) -> String {
     });
     let head = ["ID", "WORKFLOW", "KEY", "TYPE", "ON", "NEXT", "FIRED", "SKIPPED", "FAILED"];
     out.table(&head, &rows.collect::<Vec<_>>())
+}
+
+/// The body that adds a secret. A value on the command line would be seen by everybody on the machine.
+fn given(add: &str) -> anyhow::Result<Value> {
+    match add.strip_prefix('@') {
+        Some(path) => {
+            let text = String::from_utf8(file::read(std::path::Path::new(path))?)?;
+            Ok(json!({ "secret": text.trim() }))
+        }
+        None if add == "new" => Ok(json!({})),
+        None => anyhow::bail!("write `--add new`, or `--add @FILE` for a secret that the sender gave you"),
+    }
+}
+
+fn deliveries(out: Out, page: &Value) -> String {
+    let rows = items(page).map(|item| {
+        vec![
+            text_of(item, "received_at"),
+            text_of(item, "id"),
+            text_of(item, "verdict"),
+            shown(item, "delivery_key"),
+            shown(item, "execution_id"),
+            shown(item, "reason"),
+        ]
+    });
+    out.table(&["AT", "ID", "VERDICT", "KEY", "EXECUTION", "REASON"], &rows.collect::<Vec<_>>())
+}
+
+fn secrets(out: Out, page: &Value) -> String {
+    let rows =
+        items(page).map(|item| vec![text_of(item, "id"), text_of(item, "created_at"), text_of(item, "created_by")]);
+    out.table(&["ID", "ADDED", "BY"], &rows.collect::<Vec<_>>())
 }
 
 fn occurrences(out: Out, page: &Value) -> String {

@@ -22,16 +22,11 @@ impl Driver {
     ) -> Result<T, SignalError> {
         for _ in 0..DELIVERIES_MAX {
             let (reply, on_reply) = oneshot::channel();
-            let task = match self.inner.task(id) {
-                Some(task) => task,
-                None => self.load(id).await?,
+            let sent = match self.inner.task(id) {
+                Some(task) => task.send(news(reply)).await.is_ok(),
+                None => self.load(id, news(reply)).await?,
             };
-            let sent = task.send(news(reply)).await;
-            // News that was sent while the task closed its queue is dropped with the last sender, and its reply with it.
-            drop(task);
-            if sent.is_ok()
-                && let Ok(answer) = on_reply.await
-            {
+            if sent && let Ok(answer) = on_reply.await {
                 return Ok(answer);
             }
             // The task left memory, or dropped its state after a failed append: load it again.
@@ -40,7 +35,9 @@ impl Driver {
         Err(SignalError::Load { execution_id: id.to_owned(), reason: "it left memory again and again".to_owned() })
     }
 
-    async fn load(&self, id: &str) -> Result<mpsc::Sender<News>, SignalError> {
+    /// Loads an execution for the sake of `news`, which is there before its task can find that it has nothing to do and
+    /// leaves. Tells whether the news got there.
+    async fn load(&self, id: &str, news: News) -> Result<bool, SignalError> {
         let inner = &self.inner;
         let room = inner.room.clone().acquire_owned().await.map_err(|_| SignalError::Stopping)?;
         if *inner.stopping.borrow() {
@@ -50,7 +47,7 @@ impl Driver {
         // Taken before the log is read: of two that read it at once, the second would go on from a state of before.
         let place = match Place::take(inner, id, &sender) {
             Ok(place) => place,
-            Err(other) => return Ok(other),
+            Err(other) => return Ok(other.send(news).await.is_ok()),
         };
         let Some((id, execution)) = inner.replay(id).await? else {
             return Err(SignalError::NotFound(id.to_owned()));
@@ -60,9 +57,10 @@ impl Driver {
         }
         let mut task = Task::new(inner.clone(), id, execution, room);
         task.resume(sender.clone(), receiver);
+        let sent = sender.try_send(news).is_ok();
         place.keep();
         tokio::spawn(task.run());
-        Ok(sender)
+        Ok(sent)
     }
 }
 

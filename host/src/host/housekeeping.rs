@@ -36,4 +36,7 @@ async fn sweep(accounts: &Accounts, store: &Store) {
     if let Err(error) = store.forget_idempotency_keys(store::now()).await {
         tracing::warn!("could not forget old idempotency keys: {error}");
     }
+    if let Err(error) = store.forget_occurrences(store::now()).await {
+        tracing::warn!("could not forget old occurrences: {error}");
+    }
 }

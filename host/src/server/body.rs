@@ -124,6 +124,19 @@ fn looks_like_component(head: &[u8]) -> Result<(), ApiError> {
     }
 }
 
+/// The bytes of a body of any type, at most `bytes_max`.
+///
+/// # Errors
+/// It is larger, encoded, too slow, or ends early.
+pub(super) async fn raw(headers: &HeaderMap, body: Body, bytes_max: usize) -> Result<Bytes, ApiError> {
+    if let Some(error) = refuse_by_size(headers, &body, bytes_max) {
+        return settle(Err(error), headers, body).await;
+    }
+    let mut body = body;
+    let bytes = read(&mut body, bytes_max, JSON_TIMEOUT, |_| Ok(())).await;
+    settle(bytes, headers, body).await
+}
+
 async fn text(
     headers: &HeaderMap,
     body: Body,
@@ -160,12 +173,8 @@ fn refuse_by_head(
     expected: &str,
     bytes_max: usize,
 ) -> Option<ApiError> {
-    if body.size_hint().lower() > bytes_max as u64 {
-        return Some(too_large(bytes_max));
-    }
-    if headers.get(header::CONTENT_ENCODING).is_some_and(|v| v != "identity") {
-        let detail = "the body has a content-encoding; send it as it is";
-        return Some(ApiError::new(Code::UnsupportedMediaType, detail));
+    if let Some(error) = refuse_by_size(headers, body, bytes_max) {
+        return Some(error);
     }
     let is_empty = body.size_hint().exact() == Some(0);
     match media_type(headers) {
@@ -180,6 +189,16 @@ fn refuse_by_head(
             format!("the body has no content-type; send {expected} and say so in the header"),
         )),
     }
+}
+
+/// What the head says about a body's size stands against it, or leaves it open.
+fn refuse_by_size(headers: &HeaderMap, body: &Body, bytes_max: usize) -> Option<ApiError> {
+    if body.size_hint().lower() > bytes_max as u64 {
+        return Some(too_large(bytes_max));
+    }
+    let is_encoded = headers.get(header::CONTENT_ENCODING).is_some_and(|v| v != "identity");
+    let detail = "the body has a content-encoding; send it as it is";
+    is_encoded.then(|| ApiError::new(Code::UnsupportedMediaType, detail))
 }
 
 /// The content-type without its parameters, in lower case.

@@ -85,6 +85,12 @@ codes! {
     TokenNotFound, "token_not_found", NOT_FOUND, "there is no such token";
     /// No such user.
     UserNotFound, "user_not_found", NOT_FOUND, "there is no such user";
+    /// No trigger takes webhooks at this path.
+    WebhookNotFound, "webhook_not_found", NOT_FOUND, "there is no such webhook";
+    /// No such delivery.
+    DeliveryNotFound, "delivery_not_found", NOT_FOUND, "there is no such delivery";
+    /// No such secret.
+    SecretNotFound, "secret_not_found", NOT_FOUND, "there is no such secret";
     /// The path exists, the method does not.
     MethodNotAllowed, "method_not_allowed", METHOD_NOT_ALLOWED, "this path has no such method";
     /// The body came too slowly.
@@ -95,6 +101,12 @@ codes! {
     PathTaken, "path_taken", CONFLICT, "the path of a webhook is taken";
     /// The workflow was changed since the version that the client had read.
     VersionConflict, "version_conflict", CONFLICT, "the workflow was changed meanwhile";
+    /// The trigger, or its workflow, is switched off.
+    TriggerDisabled, "trigger_disabled", CONFLICT, "the trigger is switched off";
+    /// The body of a delivery was not kept, or its trigger is gone.
+    NotResendable, "not_resendable", CONFLICT, "the delivery cannot be sent again";
+    /// The trigger needs no secret.
+    NoSecretNeeded, "no_secret_needed", CONFLICT, "the trigger needs no secret";
     /// An execution was started for this before.
     AlreadyStarted, "already_started", CONFLICT, "the same was started before";
     /// The workflow is switched off.
@@ -129,6 +141,8 @@ codes! {
     InvalidWorkflow, "invalid_workflow", UNPROCESSABLE_ENTITY, "the workflow has errors";
     /// The input does not satisfy the workflow's `input_schema`.
     InvalidInput, "invalid_input", UNPROCESSABLE_ENTITY, "the input does not fit the workflow's input schema";
+    /// The first delivery with this id started nothing.
+    FailedBefore, "failed_before", UNPROCESSABLE_ENTITY, "the first of these deliveries failed";
     /// The guardrails of the request are wrong, or looser than those they override.
     InvalidGuardrails, "invalid_guardrails", UNPROCESSABLE_ENTITY, "the guardrails are not acceptable";
     /// The decision names no option, or its data does not satisfy the form.
@@ -139,6 +153,8 @@ codes! {
     IdempotencyKeyReused, "idempotency_key_reused", UNPROCESSABLE_ENTITY, "the key was used for another request";
     /// Too many attempts failed.
     TooManyAttempts, "too_many_attempts", TOO_MANY_REQUESTS, "too many attempts failed";
+    /// The workflow whose output was asked for did not complete.
+    WorkflowFailed, "workflow_failed", BAD_GATEWAY, "the workflow did not complete";
     /// A fault of the host.
     Internal, "internal", INTERNAL_SERVER_ERROR, "the host made a mistake";
     /// The host starts, stops or is out of a resource for the moment.

@@ -17,8 +17,8 @@ use super::{
     live::EventView,
     router::{Access, ROUTES},
     routes::{
-        agents, approval_acts, approvals, audit, events, executions, health, links, notices, plugins, schema, session,
-        tokens, triggers, users, workflows,
+        agents, approval_acts, approvals, audit, deliveries, events, executions, health, links, notices, plugins,
+        schema, session, tokens, triggers, users, webhooks, workflows,
     },
     view::Page,
 };
@@ -37,6 +37,8 @@ use super::{
         notices::list, notices::retry,
         triggers::list, triggers::show, triggers::enable, triggers::disable, triggers::fire, triggers::occurrences,
         triggers::next,
+        webhooks::receive, deliveries::list, deliveries::show, deliveries::resend, deliveries::secrets,
+        deliveries::add_secret, deliveries::delete_secret,
         events::list, events::send, events::show,
         plugins::list, plugins::upload, plugins::show, plugins::delete, plugins::enable, plugins::disable,
         plugins::try_tool,
@@ -44,6 +46,7 @@ use super::{
         users::list, users::create, users::update, users::delete, users::set_password, audit::list, audit::verify,
         agents::workflows, agents::create_workflow, agents::workflow, agents::update_workflow, agents::delete_workflow,
         agents::execute, agents::executions_of_workflow, agents::execution, agents::steps, agents::stop, agents::approve,
+        agents::webhook,
     ),
     components(schemas(Problem, Code, Page<EventView>)),
     tags(
@@ -51,6 +54,7 @@ use super::{
         (name = "executions", description = "what runs and ran"),
         (name = "approvals", description = "what people are asked"),
         (name = "triggers", description = "what starts workflows by itself"),
+        (name = "webhooks", description = "what comes in from outside, and what proves where it comes from"),
         (name = "events", description = "what happened elsewhere, and here, and starts workflows"),
         (name = "plugins", description = "tools and agents"),
         (name = "identity", description = "who may ask, and what they may do"),
@@ -125,7 +129,7 @@ fn problem(description: &str) -> openapi::Response {
 
 fn is_public(path: &str) -> bool {
     // Paths are public as a whole, or for a method that signs in.
-    ROUTES.iter().filter(|route| route.path == path).all(|route| !matches!(route.access, Access::Needs(_)))
+    ROUTES.iter().filter(|route| route.described() == path).all(|route| !matches!(route.access, Access::Needs(_)))
 }
 
 /// Every operation with its path.

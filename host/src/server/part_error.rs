@@ -45,6 +45,8 @@ fn not_found(noun: &str) -> Code {
         "approval" => Code::ApprovalNotFound,
         "token" => Code::TokenNotFound,
         "user" => Code::UserNotFound,
+        "secret" => Code::SecretNotFound,
+        "delivery" => Code::DeliveryNotFound,
         _ => Code::ExecutionNotFound,
     }
 }

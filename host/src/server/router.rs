@@ -14,8 +14,8 @@ use super::{
     gate::Gate,
     no_method, no_route,
     routes::{
-        agents, approval_acts, approvals, audit, events, executions, health, links, notices, plugins, schema, session,
-        tokens, triggers, users, workflows,
+        agents, approval_acts, approvals, audit, deliveries, events, executions, health, links, notices, plugins,
+        schema, session, tokens, triggers, users, webhooks, workflows,
     },
 };
 use crate::identity::Role;
@@ -42,6 +42,14 @@ pub struct Route {
     pub access: Access,
     /// What it does, as the audit log names it; `None` where it only reads.
     pub act: Option<&'static str>,
+}
+
+impl Route {
+    /// The path as the API's description has it, where a name that holds slashes looks like any other.
+    #[must_use]
+    pub fn described(&self) -> String {
+        self.path.replace("{*", "{")
+    }
 }
 
 macro_rules! access {
@@ -139,6 +147,14 @@ routes! {
     get    Viewer   "/api/triggers/{trigger}/occurrences"                 => triggers::occurrences;
     get    Viewer   "/api/triggers/{trigger}/next"                        => triggers::next;
 
+    get    Viewer   "/api/triggers/{trigger}/deliveries"                  => deliveries::list;
+    get    Viewer   "/api/deliveries/{delivery}"                          => deliveries::show;
+    post   Operator "/api/deliveries/{delivery}/resend"                   => deliveries::resend, "delivery.resend";
+    get    Author   "/api/triggers/{trigger}/secrets"                     => deliveries::secrets;
+    post   Author   "/api/triggers/{trigger}/secrets"                     => deliveries::add_secret, "secret.add";
+    delete Author   "/api/triggers/{trigger}/secrets/{secret}"            => deliveries::delete_secret, "secret.delete";
+    post   Public   "/webhooks/{*path}"                                   => webhooks::receive, reads;
+
     get    Viewer   "/api/events"                                         => events::list;
     post   Operator "/api/events"                                         => events::send, "event.send";
     get    Viewer   "/api/events/{seq}"                                   => events::show;
@@ -176,6 +192,7 @@ routes! {
     get    Viewer   "/agents/workflows/executions/{execution}/steps"      => agents::steps;
     post   Operator "/agents/workflows/executions/{execution}/stop"       => agents::stop, "execution.cancel";
     post   Approver "/agents/workflows/executions/{execution}/approve"    => agents::approve, "approval.decide";
+    post   Public   "/agents/webhooks/{*path}"                            => agents::webhook, reads;
 }
 
 /// All routes over `app`; what leads nowhere is answered with a problem.

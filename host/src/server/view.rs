@@ -9,6 +9,7 @@ mod notice;
 mod plugin;
 mod step;
 mod trigger;
+mod webhook;
 mod workflow;
 
 use serde::{Serialize, Serializer};
@@ -25,6 +26,7 @@ pub use self::{
     plugin::{PluginDetail, PluginSummary},
     step::{LogLineView, StepView},
     trigger::{OccurrenceView, TriggerView},
+    webhook::{DeliveryView, SecretAddedView, SecretMadeView, SecretView},
     workflow::{SavedView, WorkflowSummary, WorkflowVersionView, WorkflowView},
 };
 

@@ -183,6 +183,9 @@ impl Store {
 
 /// Writes entries on the writer's connection, in the transaction of whoever asks.
 pub(super) async fn record(connection: &mut SqliteConnection, entries: &[AuditEntry]) -> Result<(), StoreError> {
+    if entries.is_empty() {
+        return Ok(());
+    }
     let failed = |e| database("write the audit log", e);
     let rows = rows(connection, entries).await.map_err(failed)?;
     sqlx::query(queries::INSERT_AUDIT).bind(rows).execute(connection).await.map_err(failed)?;

@@ -11,6 +11,7 @@ use super::{
     batch::{Prepared, Rows},
     bus::NewBusEvent,
     columns::Columns,
+    deliveries::NewDelivery,
     error::database,
     hex,
     links::LinkHash,
@@ -31,10 +32,12 @@ pub enum Companion {
     IdempotencyKey(IdempotencyKey),
     /// A link was used, to decide.
     LinkUsed(LinkHash),
-    /// What a trigger started it for. One that was queued is taken from the queue; any other that is there refuses.
+    /// What a trigger started it for. One that was queued or failed is taken over; any other that is there refuses.
     Occurrence(NewOccurrence),
     /// How far a schedule has come.
     Moved(Moved),
+    /// What came in at a webhook and started it.
+    Delivery(NewDelivery),
     /// What the host tells of it. One that is there already stays as it is.
     BusEvent(NewBusEvent),
 }
@@ -60,6 +63,7 @@ pub(super) struct Companions {
     links: Rows,
     occurrences: Rows,
     moved: Rows,
+    deliveries: Rows,
     bus_events: Rows,
 }
 
@@ -70,6 +74,7 @@ pub(super) struct Bound {
     links: String,
     occurrences: String,
     moved: String,
+    deliveries: String,
     bus_events: String,
 }
 
@@ -86,6 +91,7 @@ impl Companions {
                 }
                 Companion::Occurrence(occurrence) => occurrence.push(&mut all.occurrences)?,
                 Companion::Moved(moved) => moved.push(&mut all.moved)?,
+                Companion::Delivery(delivery) => delivery.push(&mut all.deliveries)?,
                 Companion::BusEvent(event) => event.push(&mut all.bus_events)?,
             }
         }
@@ -105,18 +111,19 @@ impl Companions {
             all.moved.extend(&companions.moved);
             all.bus_events.extend(&companions.bus_events);
             all.links.extend(&companions.links);
+            all.deliveries.extend(&companions.deliveries);
         }
         if all.is_empty() {
             return Ok(None);
         }
         let audit = if all.audit.is_empty() { "[]".to_owned() } else { audit::rows(connection, &all.audit).await? };
         let (keys, occurrences, moved) = (all.keys.finish(), all.occurrences.finish(), all.moved.finish());
-        let (links, bus_events) = (all.links.finish(), all.bus_events.finish());
-        Ok(Some(Bound { audit, keys, occurrences, moved, links, bus_events }))
+        let (links, deliveries, bus_events) = (all.links.finish(), all.deliveries.finish(), all.bus_events.finish());
+        Ok(Some(Bound { audit, keys, occurrences, moved, links, deliveries, bus_events }))
     }
 
     fn is_empty(&self) -> bool {
-        let tables = [&self.keys, &self.occurrences, &self.moved, &self.links, &self.bus_events];
+        let tables = [&self.keys, &self.occurrences, &self.moved, &self.links, &self.deliveries, &self.bus_events];
         self.audit.is_empty() && tables.iter().all(|rows| rows.is_empty())
     }
 
@@ -132,7 +139,7 @@ impl Bound {
         query: Query<'q, sqlx::Sqlite, SqliteArguments>,
     ) -> Query<'q, sqlx::Sqlite, SqliteArguments> {
         let query = query.bind(self.audit).bind(self.keys).bind(self.occurrences).bind(self.moved);
-        query.bind(self.links).bind(self.bus_events)
+        query.bind(self.links).bind(self.deliveries).bind(self.bus_events)
     }
 }
 

@@ -161,6 +161,15 @@ macro_rules! move_triggers {
     };
 }
 
+/// Writes deliveries.
+macro_rules! insert_deliveries {
+    () => {
+        "INSERT INTO deliveries (id, trigger_id, delivery_key, verdict, reason, execution_id, resent_from, headers, \
+         query, body, received_at) SELECT j.value->>0, j.value->>1, j.value->>2, j.value->>3, j.value->>4, j.value->>5, \
+         j.value->>6, j.value->>7, j.value->>8, j.value->>9, j.value->>10 FROM json_each(?) AS j"
+    };
+}
+
 /// Writes events to the bus; one that is there already stays as it is.
 macro_rules! insert_bus_events {
     () => {
@@ -172,6 +181,7 @@ macro_rules! insert_bus_events {
 
 pub(super) mod bus;
 pub(super) mod triggers;
+pub(super) mod webhooks;
 
 /// A bulk insertion: where to, and the columns.
 pub(super) struct Insertion {
@@ -245,16 +255,17 @@ WRITE_QUESTIONS = "INSERT INTO approvals (execution_id, call, workflow_id, workf
      SELECT j.value->>0, j.value->>1, j.value->>2, j.value->>3, j.value->>4, j.value->>5, 0, j.value->>6, j.value->>7, \
      j.value->>8 FROM json_each(?) AS j;";
 
-/// What goes with the appends of a batch, in bulk. An occurrence that is there already, and not queued, gets no status: so
+/// What goes with the appends of a batch, in bulk. An occurrence that is there already, and neither queued nor failed, gets no status: so
 /// the transaction fails.
 WRITE_COMPANIONS = concat!(insert_audit!(), ";\
      INSERT INTO idempotency_keys (principal, key, request_digest, execution_id, at) \
      SELECT j.value->>0, j.value->>1, j.value->>2, j.value->>3, j.value->>4 FROM json_each(?) AS j;",
     insert_occurrences!(), "execution_id = excluded.execution_id, at = excluded.at, \
-     status = CASE WHEN occurrences.status = 'queued' THEN excluded.status END;",
+     status = CASE WHEN occurrences.status IN ('queued', 'failed') THEN excluded.status END;",
     move_triggers!(), ";\
      UPDATE approval_links SET used_at = j.value->>1 FROM json_each(?) AS j \
-     WHERE approval_links.hash = unhex(j.value->>0) AND used_at IS NULL;", insert_bus_events!(), ";");
+     WHERE approval_links.hash = unhex(j.value->>0) AND used_at IS NULL;",
+    insert_deliveries!(), ";", insert_bus_events!(), ";");
 
 BEGIN = "BEGIN IMMEDIATE";
 COMMIT = "COMMIT";
@@ -418,7 +429,7 @@ mod tests {
 
     use super::{
         super::{connect, directory::Directory},
-        ALL, INSERT_EVENTS, INSERT_EXECUTIONS, INSERT_STEPS, bus, triggers,
+        ALL, INSERT_EVENTS, INSERT_EXECUTIONS, INSERT_STEPS, bus, triggers, webhooks,
     };
 
     /// Tables that grow with every execution.
@@ -466,7 +477,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut connection = connect::writer(&Directory::prepare(folder.path()).unwrap().database()).await.unwrap();
         let bulk = [INSERT_EXECUTIONS, INSERT_EVENTS, INSERT_STEPS].map(|insertion| insertion.text(4));
-        let all = ALL.iter().chain(triggers::ALL).chain(bus::ALL).copied();
+        let all = ALL.iter().chain(triggers::ALL).chain(webhooks::ALL).chain(bus::ALL).copied();
         for (name, text) in all.chain(bulk.iter().map(|text| ("bulk", &**text))) {
             let with_plan =
                 |s: &&str| !["", "BEGIN IMMEDIATE", "COMMIT", "ROLLBACK"].contains(s) && !s.starts_with("PRAGMA");
@@ -477,6 +488,7 @@ mod tests {
                     || name.starts_with("APPROVALS")
                     || name.starts_with("NOTICES")
                     || name.starts_with("OCCURRENCES")
+                    || name.starts_with("DELIVERIES")
                     || name.starts_with("BUS_EVENTS")
                     || name == "STEPS";
                 assert!(!listing || !plan.iter().any(|detail| detail.contains("TEMP B-TREE")), "{name}: {plan:#?}");

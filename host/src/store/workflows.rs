@@ -9,6 +9,7 @@ use weir_engine::{id::Timestamp, json::Json};
 
 use super::{
     Store, StoreError,
+    audit::{self, AuditEntry},
     bus::{self, NewBusEvent},
     columns::{Columns, page},
     digest,
@@ -70,6 +71,8 @@ pub struct NewWorkflow {
     pub triggers: Vec<NewTrigger>,
     /// The version that must be the newest, where a workflow is updated.
     pub expected_version: Option<u32>,
+    /// What the audit log says about its triggers, where they are published.
+    pub entries: Vec<AuditEntry>,
 }
 
 /// What saving did.
@@ -258,7 +261,8 @@ async fn create(connection: &mut SqliteConnection, new: NewWorkflow) -> Result<S
         .bind(at.0);
     query.execute(&mut *connection).await.map_err(|e| database("save a workflow", e))?;
     let version = insert_version(&mut *connection, &workflow, new.definition).await?;
-    triggers::publish(connection, &workflow, false, new.triggers).await?;
+    triggers::publish(&mut *connection, &workflow, false, new.triggers).await?;
+    audit::record(connection, &new.entries).await?;
     Ok(Saved { workflow, version, new_version: true })
 }
 
@@ -293,6 +297,7 @@ async fn update(connection: &mut SqliteConnection, id: String, new: NewWorkflow)
     let new_version = same.is_none();
     if new_version || old_active != workflow.active {
         triggers::publish(connection, &workflow, old_active, new.triggers).await?;
+        audit::record(connection, &new.entries).await?;
     }
     let version = match same {
         Some(same) => WorkflowVersion { name: Arc::clone(&workflow.name), ..same },

@@ -27,7 +27,7 @@ pub struct Firing {
     pub scheduled_for: Option<Timestamp>,
     /// What the execution is given.
     pub input: Json,
-    /// What `$.trigger` shows (see [`about`](super::about)).
+    /// What `$.trigger` shows (see [`about`]).
     pub trigger: Json,
     /// Of a schedule: how far it has come with this, whatever becomes of it.
     pub moved: Option<Moved>,

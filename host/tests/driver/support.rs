@@ -90,6 +90,7 @@ impl Bench {
             definition: Json::from_value(definition),
             triggers: Vec::new(),
             expected_version: None,
+            entries: Vec::new(),
         };
         Arc::new(self.store.create_workflow(new).await.unwrap().version)
     }

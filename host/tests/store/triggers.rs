@@ -28,7 +28,15 @@ fn webhook(key: &str, path: &str) -> NewTrigger {
 /// A workflow whose definition differs with `n`.
 fn workflow(name: &str, n: u32, triggers: Vec<NewTrigger>) -> NewWorkflow {
     let definition = Json::from_value(json!({ "n": n }));
-    NewWorkflow { name: name.to_owned(), description: None, active: true, definition, triggers, expected_version: None }
+    NewWorkflow {
+        name: name.to_owned(),
+        description: None,
+        active: true,
+        definition,
+        triggers,
+        entries: Vec::new(),
+        expected_version: None,
+    }
 }
 
 async fn create(store: &Store, name: &str, triggers: Vec<NewTrigger>) -> Saved {
@@ -177,7 +185,7 @@ async fn a_queued_occurrence_is_started_or_skipped_later() {
     let trigger = &store.triggers_of(&saved.workflow.id).await.unwrap()[0];
     let queued = ["k", "l"].map(|key| occurrence(trigger, key, OccurrenceStatus::Queued));
     store.record_occurrences(&queued, &[]).await.unwrap();
-    assert_eq!(store.triggers_with_queue().await.unwrap(), [trigger.id.clone()]);
+    assert_eq!(store.triggers_with_queue().await.unwrap(), std::slice::from_ref(&trigger.id));
     let (first, _) = start(trigger, "k");
     store.append(first).await.unwrap();
     assert_eq!(&*store.queued_occurrence(&trigger.id).await.unwrap().unwrap().key, "l");

@@ -78,6 +78,7 @@ impl Desk {
             active,
             definition: Json::from_value(definition),
             triggers: checked.triggers,
+            entries: Vec::new(),
             expected_version: None,
         }
     }

@@ -71,7 +71,15 @@ impl Desk {
         assert!(checked.valid, "{:#?}", checked.diagnostics);
         let (name, active) = (checked.definition.name, checked.definition.active);
         let definition = Json::from_value(definition);
-        NewWorkflow { name, description: None, active, definition, triggers: checked.triggers, expected_version: None }
+        NewWorkflow {
+            name,
+            description: None,
+            active,
+            definition,
+            triggers: checked.triggers,
+            entries: Vec::new(),
+            expected_version: None,
+        }
     }
 
     /// Saves a workflow with one trigger.

@@ -26,12 +26,16 @@ async fn r3_the_answer_comes_after_fdatasync() -> Result<()> {
     sample::install_guests(&host).await?;
     host.api.post("/api/workflows", &sample::asking()).await?;
     host.api.post("/api/workflows", &sample::chain()).await?;
+    let hook = sample::hook(&host).await?;
     for n in 0..STARTS {
         let body = json!({ "input_data": { "n": n } });
         let answer = host.api.try_post("/api/workflows/asking/execute", &body).await?;
         ensure!(answer.status == 202, "the host answered {}: {}", answer.status, answer.text);
         let answer = host.api.try_post("/api/workflows/chain/execute?wait=30", &body).await?;
         ensure!(answer.status == 200, "the host answered {}: {}", answer.status, answer.text);
+        // W4: a webhook is answered no earlier.
+        let answer = hook.send(&format!("delivery-{n}"), &body).await?;
+        ensure!(answer.status == 202, "the host answered {}: {}", answer.status, answer.text);
     }
     let text = std::fs::read_to_string(&trace).context("reading the trace")?;
     let traced = text.split_whitespace().next().context("an empty trace")?;
@@ -39,6 +43,7 @@ async fn r3_the_answer_comes_after_fdatasync() -> Result<()> {
     ensure!(host.wait().await?.success(), "the host did not stop well");
     ensure!(in_order(&text, "asking/execute", "HTTP/1.1 202")? == STARTS, "some starts are missing in the trace");
     ensure!(in_order(&text, "chain/execute", "HTTP/1.1 200")? == STARTS, "some starts are missing in the trace");
+    ensure!(in_order(&text, "/webhooks/hook", "HTTP/1.1 202")? == STARTS, "some webhooks are missing in the trace");
     Ok(())
 }
 
@@ -50,7 +55,7 @@ fn in_order(trace: &str, request: &str, answer: &str) -> Result<u64> {
     let mut syncing = std::collections::HashSet::new();
     for line in trace.lines() {
         let thread = line.split_whitespace().next().unwrap_or_default();
-        if line.contains(request) && line.contains("POST /api") {
+        if line.contains(request) && line.contains("POST /") {
             (requests, written, synced, open) = (requests + 1, false, false, true);
         } else if line.contains("pwrite64(") && line.contains("-wal>") {
             (written, synced) = (true, false);

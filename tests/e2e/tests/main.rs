@@ -14,4 +14,5 @@ mod sample;
 mod saves;
 mod schedules;
 mod stop;
+mod webhooks;
 mod workflows;

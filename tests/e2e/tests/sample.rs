@@ -1,8 +1,9 @@
 //! Workflows that several tests run.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
+use hyper::Method;
 use serde_json::{Value, json};
-use weir_e2e::{Host, program};
+use weir_e2e::{Api, Host, api::Answer, program};
 
 /// Every type of step, nested, with calls that take a while; it asks a person.
 pub(crate) fn everything() -> Value {
@@ -70,4 +71,39 @@ pub(crate) async fn install_guests(host: &Host) -> Result<()> {
         host.api.install(&program::guest(name)?).await?;
     }
     Ok(())
+}
+
+/// A webhook, as its sender knows it.
+#[derive(Clone)]
+pub(crate) struct Hook {
+    /// With the secret as its token.
+    api: Api,
+}
+
+/// Saves a workflow that a webhook starts and that waits for a person: where deliveries are known by the header `x-id`.
+pub(crate) async fn hook(host: &Host) -> Result<Hook> {
+    let mut definition = asking();
+    definition["name"] = json!("hooked");
+    definition["trigger"] = json!({ "type": "webhook", "config": { "path": "hook", "dedupe_header": "x-id" } });
+    let saved = host.api.post("/api/workflows", &definition).await?;
+    let secret = saved["secrets"][0]["secret"].as_str().context("no secret was made")?;
+    Ok(Hook { api: Api::new(&host.api.url, secret) })
+}
+
+impl Hook {
+    /// The same webhook of the host that came after.
+    pub(crate) fn at(&self, host: &Host) -> Self {
+        Self { api: Api::new(&host.api.url, &self.api.token) }
+    }
+
+    /// Its secret.
+    pub(crate) fn secret(&self) -> &str {
+        &self.api.token
+    }
+
+    /// Sends a delivery with this id.
+    pub(crate) async fn send(&self, id: &str, body: &Value) -> Result<Answer> {
+        let headers = [("content-type", "application/json"), ("x-id", id)];
+        self.api.send_with(Method::POST, "/webhooks/hook", &headers, body.to_string()).await
+    }
 }

@@ -3,7 +3,7 @@
 
 use axum::{
     Json,
-    extract::State,
+    extract::{Request, State},
     http::{HeaderMap, StatusCode},
     response::Response,
 };
@@ -11,12 +11,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{approvals, executions, workflows};
+use super::{approvals, executions, webhooks, workflows};
 use crate::server::{
     App,
     act::Act,
     body::{DefinitionBody, Fields},
-    error::ApiError,
+    error::{ApiError, Problem},
     gate::Who,
     query::{Names, Query},
     view::{ExecutionSummary, ExecutionView, StepView, UsageView, WorkflowView},
@@ -250,11 +250,25 @@ pub(crate) struct ApproveBody {
 pub(crate) async fn approve(
     State(app): State<App>,
     who: Who,
+    act: Act,
     execution: Names<String>,
     Fields(body): Fields<ApproveBody>,
 ) -> Result<Json<Value>, ApiError> {
     let answer = approvals::ApproveBody { option_id: body.option_id, comment: body.comment, ..Default::default() };
-    let Json(approved) = approvals::approve(State(app), who, execution, Fields(answer)).await?;
+    let Json(approved) = approvals::approve(State(app), who, act, execution, Fields(answer)).await?;
     let approved = serde_json::to_value(approved).map_err(ApiError::internal)?;
     Ok(Json(json!({ "execution_id": approved["execution_id"], "status": "running", "decision": approved["decision"] })))
+}
+
+/// Starts an execution by a request from outside, as `POST /webhooks/{path}` does.
+#[utoipa::path(post, path = "/agents/webhooks/{path}", tag = "agents",
+    params(("path" = String, Path, description = "the path of the trigger, slashes included")),
+    request_body(description = "the input", content((Object = "application/json"), (Object = "application/x-www-form-urlencoded"), (String = "text/plain"))),
+    responses(
+        (status = 200, description = "the workflow's output, a copy, or filtered", body = webhooks::ReceivedView),
+        (status = 202, description = "an execution runs, and is durable", body = webhooks::ReceivedView),
+        (status = 401, description = "not proved", body = Problem, content_type = "application/problem+json"),
+    ))]
+pub(crate) async fn webhook(State(app): State<App>, request: Request) -> Result<Response, ApiError> {
+    webhooks::receive_below("/agents/webhooks/", &app, request).await
 }

@@ -18,13 +18,14 @@ use crate::{
     identity::{Kind, Principal, Role},
     server::{
         App,
+        act::Act,
         body::Fields,
         error::{ApiError, Code, FieldProblem, Problem},
         gate::Who,
         query::Names,
         view::{ApprovalView, ApproversView, Time},
     },
-    store::{self, ApprovalRow, ApprovalStatus, AuditEntry, Companion, LINKS_MAX, NOTICES_MAX, NoticeRow, Reminded},
+    store::{self, ApprovalRow, ApprovalStatus, Companion, LINKS_MAX, NOTICES_MAX, NoticeRow, Reminded},
 };
 
 /// The most characters of a name.
@@ -63,6 +64,7 @@ pub(crate) struct Reassigned {
 pub(crate) async fn reassign(
     State(app): State<App>,
     Who(who): Who,
+    act: Act,
     Names(approval): Names<String>,
     Fields(body): Fields<ReassignBody>,
 ) -> Result<Json<Reassigned>, ApiError> {
@@ -70,8 +72,7 @@ pub(crate) async fn reassign(
     let row = existing(&app, &approval).await?;
     let id = id_of(&row);
     let users: Vec<String> = body.users.iter().map(|user| person(user).to_owned()).collect();
-    let entry = AuditEntry::done(who.actor(), "approval.reassign", id.as_str())
-        .with(json!({ "roles": body.roles, "users": users }));
+    let entry = act.done(id.as_str()).with(json!({ "roles": body.roles, "users": users }));
     let companions = vec![Companion::Audit(entry)];
     let principal = Principal::clone(&who);
     let reassign = Reassign { approval_id: row.call, roles: body.roles, users, principal, companions };
@@ -122,7 +123,7 @@ pub(crate) struct RemindedView {
     ))]
 pub(crate) async fn remind(
     State(app): State<App>,
-    Who(who): Who,
+    act: Act,
     Names(approval): Names<String>,
 ) -> Result<(StatusCode, Json<RemindedView>), ApiError> {
     let row = existing(&app, &approval).await?;
@@ -136,7 +137,7 @@ pub(crate) async fn remind(
     if channels.is_empty() {
         channels.push(NoticeRow::UI.to_owned());
     }
-    let entry = AuditEntry::done(who.actor(), "approval.remind", id.as_str());
+    let entry = act.done(id.as_str());
     match app.store.remind(Arc::clone(&row.execution_id), row.call, channels.clone(), entry).await? {
         Reminded::Notices(_) => Ok((StatusCode::ACCEPTED, Json(RemindedView { id, channels }))),
         Reminded::Closed => Err(not_open(&app, &id).await),
@@ -186,6 +187,7 @@ pub(crate) struct LinkView {
 pub(crate) async fn link(
     State(app): State<App>,
     Who(who): Who,
+    act: Act,
     Names(approval): Names<String>,
     Fields(body): Fields<LinkBody>,
 ) -> Result<(StatusCode, Json<LinkView>), ApiError> {
@@ -195,21 +197,20 @@ pub(crate) async fn link(
         return Err(not_open(&app, &id).await);
     }
     let expires_at = checked(&row, &body)?;
-    let entry = AuditEntry::done(who.actor(), "approval.link", id.as_str());
     let asked = Some(row.call);
     if let Err(error) = may_decide(&row.approvers, row.requester.as_deref(), &who, false) {
         return Err(Refusal { id: &row.execution_id, asked }.of(&app, error).await);
     }
-    let owner = owner(&who, body.name.as_deref())?;
+    let owner = owner(&app, &who, body.name.as_deref())?;
     let name = owner.name().to_string();
     let option_id = body.option_id.map(Into::into);
     let wanted = Wanted { owner, option_id, made_by: who.actor(), expires_at };
-    let entry = entry.with(json!({ "for": name }));
+    let entry = act.done(id.as_str()).with(json!({ "for": name }));
     let Some(made) = approval_link::make(&app.store, &row, wanted, entry).await? else {
         let detail = format!("could not make a link: there are {LINKS_MAX} of this question already");
         return Err(ApiError::new(Code::TooManyNotices, detail));
     };
-    let url = format!("{}{}", app.public_url(), approval_link::path(&made.token));
+    let url = format!("{}{}", app.public_url, approval_link::path(&made.token));
     Ok((StatusCode::CREATED, Json(LinkView { id, url, name, expires_at: Time(made.expires_at) })))
 }
 
@@ -235,13 +236,14 @@ fn checked(row: &ApprovalRow, body: &LinkBody) -> Result<Option<weir_engine::id:
 }
 
 /// Whose right the link uses. The right of others is only for admins to give away.
-fn owner(who: &Principal, name: Option<&str>) -> Result<Owner, ApiError> {
+fn owner(app: &App, who: &Principal, name: Option<&str>) -> Result<Owner, ApiError> {
     let own = person(&who.actor()).to_owned();
     let name = name.unwrap_or(&own);
     match &who.kind {
         Kind::User(_) if name == own => Ok(Owner::User(name.into())),
         Kind::AdminToken | Kind::Token(_) | Kind::User(_) if who.roles.contains(Role::Admin) => {
-            Ok(Owner::Guest(name.into()))
+            let is_user = app.accounts.user(name).is_some_and(|user| *user.name == *name);
+            Ok(if is_user { Owner::User(name.into()) } else { Owner::Guest(name.into()) })
         }
         Kind::AdminToken | Kind::Token(_) | Kind::User(_) | Kind::Link | Kind::Trigger(_) => {
             let detail = "users make links for themselves; links for others need the role \"admin\"";

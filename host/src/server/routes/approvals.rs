@@ -11,17 +11,15 @@ use crate::{
     identity::{Principal, Role},
     server::{
         App,
+        act::Act,
         body::Fields,
         error::{ApiError, Code, Problem},
         gate::Who,
         query::{Names, Paging, Query, approval_id, execution_id, read_approval_id},
         view::{ApprovalDetail, ApprovalView, DecisionView, Page},
     },
-    store::{self, ApprovalFilter, ApprovalRow, AuditEntry, Companion, Mine},
+    store::{self, ApprovalFilter, ApprovalRow, Companion, Mine},
 };
-
-/// The act of deciding, as the audit log names it.
-pub(super) const DECIDE: &str = "approval.decide";
 
 /// Which questions to list.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -162,11 +160,12 @@ pub(super) async fn existing(app: &App, approval: &str) -> Result<ApprovalRow, A
 pub(crate) async fn approve(
     State(app): State<App>,
     Who(who): Who,
+    act: Act,
     Names(execution): Names<String>,
     Fields(body): Fields<ApproveBody>,
 ) -> Result<Json<Approved>, ApiError> {
     let id = execution_id(&execution)?;
-    answer(&app, &who, id, body).await
+    answer(&app, &who, &act, id, body).await
 }
 
 /// Answers one question; the execution goes on with it. The first decision counts.
@@ -180,17 +179,24 @@ pub(crate) async fn approve(
 pub(crate) async fn approve_one(
     State(app): State<App>,
     Who(who): Who,
+    act: Act,
     Names(approval): Names<String>,
     Fields(body): Fields<ApproveBody>,
 ) -> Result<Json<Approved>, ApiError> {
     let (id, call) = approval_id(&approval)?;
-    answer(&app, &who, id, ApproveBody { approval_id: Some(call.0), ..body }).await
+    answer(&app, &who, &act, id, ApproveBody { approval_id: Some(call.0), ..body }).await
 }
 
-async fn answer(app: &App, who: &Principal, id: String, body: ApproveBody) -> Result<Json<Approved>, ApiError> {
+async fn answer(
+    app: &App,
+    who: &Principal,
+    act: &Act,
+    id: String,
+    body: ApproveBody,
+) -> Result<Json<Approved>, ApiError> {
     let asked = body.approval_id.map(CallId);
     let object = asked.map_or_else(|| id.clone(), |call| format!("{id}.{call}"));
-    let entry = AuditEntry::done(who.actor(), DECIDE, object).with(serde_json::json!({ "option_id": body.option_id }));
+    let entry = act.done(object).with(serde_json::json!({ "option_id": body.option_id }));
     let answer = Answer {
         approval_id: asked,
         option_id: body.option_id,

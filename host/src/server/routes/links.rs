@@ -8,20 +8,21 @@ use axum::{
 use serde_json::json;
 use weir_engine::json::Json as Document;
 
-use super::{approval_refusal::closed_words, approvals::DECIDE};
+use super::approval_refusal::closed_words;
 use crate::{
     approval_link::{self, Owner},
     driver::{Answer, DecideError, SignalError},
     identity::{Kind, Principal, Role, Roles},
     server::{
         App,
+        act::Act,
         approval_page::{self as page, Draft},
         body::FormFields,
         error::ApiError,
         query::Names,
         view::ApprovalView,
     },
-    store::{self, ApprovalRow, ApprovalStatus, AuditEntry, Companion, LinkRow, Outcome},
+    store::{self, ApprovalRow, ApprovalStatus, Companion, LinkRow},
 };
 
 type Page = Response<Body>;
@@ -65,6 +66,7 @@ pub(crate) async fn show(State(app): State<App>, Names(token): Names<String>) ->
     ))]
 pub(crate) async fn decide(
     State(app): State<App>,
+    act: Act,
     Names(token): Names<String>,
     FormFields(form): FormFields,
 ) -> Result<Page, ApiError> {
@@ -91,7 +93,7 @@ pub(crate) async fn decide(
         draft.problems.push("this link is not for that option".to_owned());
         return Ok(again(&holder, &draft));
     }
-    answer(&app, holder, Given { option_id, comment, data }, draft).await
+    answer(&app, &act, holder, Given { option_id, comment, data }, draft).await
 }
 
 /// What somebody chose.
@@ -101,11 +103,11 @@ struct Given {
     data: Option<Document>,
 }
 
-async fn answer(app: &App, holder: Holder, given: Given, mut draft: Draft) -> Result<Page, ApiError> {
+async fn answer(app: &App, act: &Act, holder: Holder, given: Given, mut draft: Draft) -> Result<Page, ApiError> {
     let Holder { link, row, principal, invited } = &holder;
     let object = format!("{}.{}", row.execution_id, row.call);
-    let entry = AuditEntry::done(principal.actor(), DECIDE, object)
-        .with(json!({ "option_id": given.option_id, "link_made_by": link.made_by }));
+    let details = json!({ "option_id": given.option_id, "link_made_by": link.made_by });
+    let entry = act.done_by(principal, object).with(details);
     let answer = Answer {
         approval_id: Some(row.call),
         option_id: given.option_id,
@@ -114,7 +116,7 @@ async fn answer(app: &App, holder: Holder, given: Given, mut draft: Draft) -> Re
         decided_by: principal.clone(),
         invited: *invited,
         request_digest: Some(link.request_digest.to_string()),
-        companions: vec![Companion::Audit(entry.clone()), Companion::LinkUsed(link.hash)],
+        companions: vec![Companion::Audit(entry), Companion::LinkUsed(link.hash)],
     };
     match app.driver.decide(&row.execution_id, answer).await {
         Ok(answered) => Ok(taken(row, answered.decision.option_id.as_deref(), answered.missing)),
@@ -123,7 +125,6 @@ async fn answer(app: &App, holder: Holder, given: Given, mut draft: Draft) -> Re
             Ok(again(&holder, &draft))
         }
         Err(error @ DecideError::NotAllowed(_)) => {
-            app.store.audit(AuditEntry { outcome: Outcome::Refused, ..entry }).await?;
             Ok(told(StatusCode::FORBIDDEN, "You may not decide this", &error.to_string()))
         }
         Err(DecideError::Voted(..)) => Ok(told(
@@ -166,9 +167,16 @@ async fn holder(app: &App, token: &str, when_closed: StatusCode) -> Result<Resul
     let (principal, invited) = match Owner::read(&link.owner) {
         Some(Owner::Guest(_)) => (principal(Role::Approver.into()), true),
         Some(Owner::Channel(_)) => (principal(Role::Approver.into()), false),
-        Some(Owner::User(_)) | None => (principal(Roles::default()), false),
+        Some(Owner::User(name)) => (principal(roles_of(app, &name)), false),
+        None => (principal(Roles::default()), false),
     };
     Ok(Ok(Holder { link, row, principal, invited }))
+}
+
+/// What a user may do now; nothing where there is no such user any more, or they may not come in.
+fn roles_of(app: &App, name: &str) -> Roles {
+    let user = app.accounts.user(name).filter(|user| *user.name == *name && !user.disabled);
+    user.map_or_else(Roles::default, |user| user.roles)
 }
 
 fn again(holder: &Holder, draft: &Draft) -> Page {

@@ -7,12 +7,12 @@ use utoipa::IntoParams;
 use crate::{
     server::{
         App,
+        act::Act,
         error::{ApiError, Code},
-        gate::Who,
         query::{Names, Paging, Query, read_approval_id},
         view::{NoticeView, Page},
     },
-    store::{AuditEntry, NoticeId, NoticeRow, NoticeStatus},
+    store::{NoticeId, NoticeRow, NoticeStatus},
 };
 
 /// Which notices to list.
@@ -56,12 +56,12 @@ pub(crate) async fn list(
     responses((status = 202, description = "it is tried again")))]
 pub(crate) async fn retry(
     State(app): State<App>,
-    Who(who): Who,
+    act: Act,
     Names(notice): Names<String>,
 ) -> Result<StatusCode, ApiError> {
     let none = || ApiError::new(Code::NoticeNotFound, "there is no such notice that was given up");
     let id = read_id(&notice).ok_or_else(none)?;
-    let entry = AuditEntry::done(who.actor(), "notice.retry", id.to_string());
+    let entry = act.done(id.to_string());
     if app.store.retry_notice(id, entry).await? { Ok(StatusCode::ACCEPTED) } else { Err(none()) }
 }
 

@@ -21,9 +21,10 @@ use crate::{
         body::DefinitionBody,
         error::{ApiError, Code, FieldProblem, Problem},
         query::{Names, Paging, Query, uuid},
-        view::{Page, SavedView, WorkflowSummary, WorkflowVersionView, WorkflowView},
+        view::{Page, SavedView, SecretMadeView, WorkflowSummary, WorkflowVersionView, WorkflowView},
     },
-    store::{NewWorkflow, Saved, WorkflowFilter, WorkflowOrder},
+    store::{AuditEntry, NewWorkflow, Saved, WorkflowFilter, WorkflowOrder},
+    trigger::webhook,
 };
 
 /// Which workflows to list.
@@ -118,10 +119,10 @@ pub(crate) async fn create(
 
 /// A new workflow that was saved.
 pub(super) async fn saved(app: &App, act: &Act, definition: Value) -> Result<SavedView, ApiError> {
-    let (new, warnings) = validated(app, definition).await?;
+    let (new, warnings) = validated(app, &act.actor(), definition).await?;
     let saved = app.store.audited(act.done(&new.name)).create_workflow(new).await;
     app.triggers.changed();
-    saved_view(app, saved?, warnings).await
+    saved_view(app, &act.actor(), saved?, warnings).await
 }
 
 /// The first workflows by name.
@@ -173,12 +174,12 @@ pub(crate) async fn update(
     DefinitionBody(definition): DefinitionBody,
 ) -> Result<Json<SavedView>, ApiError> {
     let current = app.workflow(&workflow).await?;
-    let (new, warnings) = validated(&app, definition).await?;
+    let (new, warnings) = validated(&app, &act.actor(), definition).await?;
     let new = NewWorkflow { expected_version: query.expected_version, ..new };
     let entry = act.done(&*current.row.id).with(json!({ "name": new.name }));
     let saved = app.store.audited(entry).update_workflow(&current.row.id, new).await;
     app.triggers.changed();
-    Ok(Json(saved_view(&app, saved?, warnings).await?))
+    Ok(Json(saved_view(&app, &act.actor(), saved?, warnings).await?))
 }
 
 /// Deletes a workflow and frees its name. Its executions stay, and those that run go on.
@@ -232,7 +233,7 @@ pub(crate) async fn version(
 }
 
 /// A definition that may be saved, and what should be looked at; or all that stands against it.
-async fn validated(app: &App, definition: Value) -> Result<(NewWorkflow, Vec<FieldProblem>), ApiError> {
+async fn validated(app: &App, actor: &str, definition: Value) -> Result<(NewWorkflow, Vec<FieldProblem>), ApiError> {
     let checked = app.triggers.check(&definition).await?;
     let (errors, warnings) = problems(checked.diagnostics);
     if !checked.valid {
@@ -241,7 +242,10 @@ async fn validated(app: &App, definition: Value) -> Result<(NewWorkflow, Vec<Fie
     }
     let Definition { name, description, active, .. } = checked.definition;
     let (triggers, definition) = (checked.triggers, Document::from_value(definition));
-    Ok((NewWorkflow { name, description, active, definition, triggers, expected_version: None }, warnings))
+    let entries = webhook::open(&triggers)
+        .map(|path| AuditEntry::done(actor, "trigger.open", &*name).with(json!({ "path": path, "scheme": "none" })));
+    let entries = entries.collect();
+    Ok((NewWorkflow { name, description, active, definition, triggers, entries, expected_version: None }, warnings))
 }
 
 /// Errors, and warnings.
@@ -255,8 +259,9 @@ fn plural(noun: &str, n: usize) -> String {
     if n == 1 { noun.to_owned() } else { format!("{noun}s") }
 }
 
-async fn saved_view(app: &App, saved: Saved, warnings: Vec<FieldProblem>) -> Result<SavedView, ApiError> {
+async fn saved_view(app: &App, actor: &str, saved: Saved, warnings: Vec<FieldProblem>) -> Result<SavedView, ApiError> {
     let Saved { workflow, version, new_version } = saved;
     let triggers = app.store.triggers_of(&workflow.id).await?;
-    Ok(SavedView { workflow: WorkflowView::new(workflow, version, triggers), new_version, warnings })
+    let secrets = app.webhooks.make_missing(&triggers, actor).await?.into_iter().map(SecretMadeView::from).collect();
+    Ok(SavedView { workflow: WorkflowView::new(workflow, version, triggers), new_version, secrets, warnings })
 }

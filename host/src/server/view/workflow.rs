@@ -4,7 +4,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use weir_engine::json::Json;
 
-use super::{Time, TriggerView};
+use super::{SecretMadeView, Time, TriggerView};
 use crate::{
     server::error::FieldProblem,
     store::{TriggerRow, WorkflowRow, WorkflowVersion},
@@ -52,6 +52,8 @@ pub struct SavedView {
     pub workflow: WorkflowView,
     /// Whether a version was made: not where the definition did not change.
     pub new_version: bool,
+    /// Secrets that were made for its webhooks: the only answer that shows them.
+    pub secrets: Vec<SecretMadeView>,
     /// What should be looked at though the workflow was saved.
     pub warnings: Vec<FieldProblem>,
 }

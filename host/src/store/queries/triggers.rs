@@ -65,9 +65,9 @@ OCCURRENCE_QUEUED = concat!(
 );
 TRIGGERS_QUEUED = "SELECT DISTINCT trigger_id FROM occurrences WHERE status = 'queued'";
 SKIP_QUEUED = "UPDATE occurrences SET status = 'skipped', reason = ?, at = ? WHERE trigger_id = ? AND status = 'queued'";
-/// Also those of triggers that are gone.
+/// Also those of triggers that are gone. The order of a cross join is kept: an index finds the old ones of each trigger.
 FORGET_OCCURRENCES = "DELETE FROM occurrences WHERE (trigger_id, key) IN (SELECT o.trigger_id, o.key FROM triggers AS t \
-     JOIN occurrences AS o ON o.trigger_id = t.id AND o.at < ? WHERE o.status <> 'queued' LIMIT ?)";
+     CROSS JOIN occurrences AS o ON o.trigger_id = t.id AND o.at < ? WHERE o.status <> 'queued' LIMIT ?)";
 
 /// The trigger of each execution that has not ended and that a schedule started; it is named in the first event.
 UNFINISHED_OF_SCHEDULES = "SELECT x.id, json_extract(e.data, '$[0][1].execution_started.trigger.id') \

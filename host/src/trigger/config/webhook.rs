@@ -58,6 +58,12 @@ impl Scheme {
     /// Every scheme.
     pub const ALL: [Self; 5] = [Self::StandardWebhooks, Self::Github, Self::Stripe, Self::Bearer, Self::None];
 
+    /// The scheme with this name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|scheme| scheme.as_str() == name)
+    }
+
     /// The scheme as authors write it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -146,7 +152,7 @@ fn scheme(fields: &mut Fields<'_>, diagnostics: &mut Diagnostics) -> Scheme {
 fn named_scheme(mut auth: Fields<'_>, diagnostics: &mut Diagnostics) -> Option<Scheme> {
     if auth.value("secret").is_some() {
         let message = "a definition holds no secrets, since all who may read it could read them: leave it out, and the \
-                       host makes one; or set your own with `weir triggers secret`";
+                       host makes one; or set your own with `weir triggers secrets`";
         diagnostics.error(&auth.place.at("secret"), DiagnosticCode::InvalidValue, message);
     }
     let scheme = auth.word("scheme", &Scheme::ALL.map(|scheme| (scheme.as_str(), scheme)), diagnostics);

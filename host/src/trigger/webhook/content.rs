@@ -1,0 +1,146 @@
+//! What a webhook's body says: JSON, a form or text, as its type declares. Pure.
+
+use std::borrow::Cow;
+
+use serde_json::{Map, Value};
+use weir_engine::json::Json;
+
+/// The most fields of a form or a query.
+const FIELDS_MAX: usize = 1_000;
+
+/// The types of bodies that are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ContentType {
+    /// `application/json`, or `…+json`.
+    Json,
+    /// `application/x-www-form-urlencoded`.
+    Form,
+    /// `text/plain`.
+    Text,
+}
+
+/// Why a body is not read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ContentError {
+    /// Its type is not declared, or is none that is read.
+    #[error(
+        "the body's type is not supported: send application/json, application/x-www-form-urlencoded or text/plain, and say so in content-type"
+    )]
+    Unsupported,
+    /// It is not what its type says.
+    #[error("could not read the body: {0}")]
+    Malformed(String),
+}
+
+impl ContentType {
+    /// The type that a header `content-type` declares.
+    #[must_use]
+    pub fn of(header: &str) -> Option<Self> {
+        let kind = header.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        match kind.as_str() {
+            "application/json" => Some(Self::Json),
+            "application/x-www-form-urlencoded" => Some(Self::Form),
+            "text/plain" => Some(Self::Text),
+            kind => (kind.starts_with("application/") && kind.ends_with("+json")).then_some(Self::Json),
+        }
+    }
+
+    /// Reads a body of this type: a form becomes an object, text a string.
+    ///
+    /// # Errors
+    /// It is not UTF-8, or not JSON that is accepted.
+    pub fn read(self, body: &str) -> Result<Json, ContentError> {
+        match self {
+            Self::Json => Json::parse(body).map_err(|e| ContentError::Malformed(e.to_string())),
+            Self::Form => pairs(body.as_bytes()).map(Json::from_value),
+            Self::Text if body.contains('\0') => Err(ContentError::Malformed("it holds a NUL".to_owned())),
+            Self::Text => Ok(Json::from_value(body.into())),
+        }
+    }
+}
+
+/// Reads a body by its declared type; an empty one without a type is an empty object.
+///
+/// # Errors
+/// The type is not supported, or the body is not what it says.
+pub(super) fn read(content_type: Option<&str>, body: &str) -> Result<Json, ContentError> {
+    match content_type {
+        None if body.is_empty() => Ok(Json::from_value(Value::Object(Map::new()))),
+        None => Err(ContentError::Unsupported),
+        Some(header) => ContentType::of(header).ok_or(ContentError::Unsupported)?.read(body),
+    }
+}
+
+/// The text of a body's bytes.
+///
+/// # Errors
+/// It is not UTF-8.
+pub(super) fn text(body: &[u8]) -> Result<&str, ContentError> {
+    std::str::from_utf8(body)
+        .map_err(|e| ContentError::Malformed(format!("it is not UTF-8: the byte at {} is wrong", e.valid_up_to())))
+}
+
+/// The pairs of a form or a query as an object; what is there several times becomes an array.
+///
+/// # Errors
+/// There are too many.
+pub(super) fn pairs(encoded: &[u8]) -> Result<Value, ContentError> {
+    let mut object: Map<String, Value> = Map::new();
+    for (number, (name, value)) in form_urlencoded::parse(encoded).enumerate() {
+        if number >= FIELDS_MAX {
+            return Err(ContentError::Malformed(format!("it has more than {FIELDS_MAX} fields")));
+        }
+        add(&mut object, &name, value);
+    }
+    Ok(Value::Object(object))
+}
+
+fn add(object: &mut Map<String, Value>, name: &str, value: Cow<'_, str>) {
+    let value = Value::String(value.into_owned());
+    match object.get_mut(name) {
+        None => drop(object.insert(name.to_owned(), value)),
+        Some(Value::Array(values)) => values.push(value),
+        Some(first) => *first = Value::Array(vec![first.take(), value]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn value(content_type: &str, body: &str) -> Value {
+        read(Some(content_type), body).unwrap().value().clone()
+    }
+
+    #[test]
+    fn bodies_are_read_by_their_declared_type_only() {
+        assert_eq!(value("application/json; charset=utf-8", "{\"a\":1}"), json!({"a": 1}));
+        assert_eq!(value("application/cloudevents+json", "[1]"), json!([1]));
+        assert_eq!(value("text/plain", "{\"a\":1}"), json!("{\"a\":1}"));
+        let form = value("application/x-www-form-urlencoded", "a=1&b=x+y&a=%32&c");
+        assert_eq!(form, json!({"a": ["1", "2"], "b": "x y", "c": ""}));
+        assert_eq!(read(None, "").unwrap().value(), &json!({}));
+        for unsupported in [None, Some("application/xml"), Some("multipart/form-data"), Some(""), Some("text/json")] {
+            assert_eq!(read(unsupported, "{}"), Err(ContentError::Unsupported), "{unsupported:?}");
+        }
+    }
+
+    #[test]
+    fn hostile_bodies_are_refused() {
+        let fields = "a&".repeat(FIELDS_MAX + 1);
+        let deep = "[".repeat(100_000);
+        let wrong = [
+            ("application/json", ""),
+            ("application/json", "{\"a\":1,\"a\":2}"),
+            ("application/json", &deep),
+            ("application/x-www-form-urlencoded", &fields),
+            ("text/plain", "a\0b"),
+        ];
+        for (kind, body) in wrong {
+            assert!(matches!(read(Some(kind), body), Err(ContentError::Malformed(_))), "{kind}");
+        }
+        assert!(text(b"\xff").is_err());
+    }
+}

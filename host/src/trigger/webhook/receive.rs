@@ -1,0 +1,362 @@
+//! What becomes of a request: verified, read, filtered, and one execution for all copies of it.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+use uuid::Uuid;
+use weir_engine::{id::Timestamp, json::Json};
+
+use super::{ContentError, Endpoint, Headers, Webhooks, content, verify};
+use crate::{
+    driver::{Companions, Finished},
+    store::{self, AuditEntry, Companion, DeliveryRow, DeliveryVerdict, NewDelivery, OccurrenceStatus, StoreError},
+    trigger::{FireError, Firing, about, config::Respond},
+};
+
+/// Bodies larger than this are hashed and parsed beside the tasks that answer others.
+const INLINE_BYTES_MAX: usize = 128 * 1024;
+/// The most bytes of a reason.
+const REASON_BYTES_MAX: usize = 1_000;
+
+/// A request to a webhook.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// Its method.
+    pub method: &'static str,
+    /// Its headers.
+    pub headers: Headers,
+    /// Its query as it came.
+    pub query: Option<String>,
+    /// Its body's bytes as they came.
+    pub body: Bytes,
+}
+
+/// What became of a request that was taken.
+#[derive(Debug)]
+pub enum Received {
+    /// It started an execution.
+    Started {
+        /// The delivery.
+        delivery_id: Arc<str>,
+        /// The execution.
+        execution_id: Arc<str>,
+        /// How it ended, where the trigger waits for that and it came in time.
+        finished: Option<Box<Finished>>,
+    },
+    /// It is a copy of a delivery that started an execution before.
+    Duplicate {
+        /// That execution.
+        execution_id: Arc<str>,
+    },
+    /// The trigger's filter did not let it pass.
+    Filtered {
+        /// The delivery.
+        delivery_id: Arc<str>,
+    },
+}
+
+/// Why a request was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum ReceiveError {
+    /// It may come from anybody.
+    #[error("could not verify the request")]
+    Refused,
+    /// The trigger, or its workflow, is switched off.
+    #[error("could not take the request: the trigger or its workflow is switched off, switch it on")]
+    Disabled,
+    /// Its body cannot be read.
+    #[error(transparent)]
+    Content(#[from] ContentError),
+    /// The first delivery with its id started nothing.
+    #[error("could not take the request: the first delivery with this id failed ({reason}); mend that, and resend it")]
+    FailedBefore {
+        /// Why.
+        reason: String,
+    },
+    /// It started nothing.
+    #[error(transparent)]
+    Fire(#[from] FireError),
+}
+
+/// Why a delivery was not sent again.
+#[derive(Debug, thiserror::Error)]
+pub enum ResendError {
+    /// There is no such delivery.
+    #[error("could not find delivery {0:?}; they are kept for a week")]
+    NotFound(String),
+    /// The trigger is gone, or takes no webhooks any more.
+    #[error("could not resend the delivery: its trigger is gone")]
+    TriggerGone,
+    /// Its body was not kept.
+    #[error("could not resend the delivery: it is {0}, so its body was not kept")]
+    NoBody(&'static str),
+    /// It was not taken.
+    #[error(transparent)]
+    Receive(#[from] ReceiveError),
+    /// The store cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Webhooks {
+    /// Takes a request. An execution that it starts is on disk when this answers, together with the delivery.
+    ///
+    /// # Errors
+    /// It is not taken; what will not change by itself is written down as a delivery.
+    pub async fn receive(&self, endpoint: &Arc<Endpoint>, request: Request) -> Result<Received, ReceiveError> {
+        let at = store::now();
+        let draft = draft(endpoint, &request.headers, request.query.as_deref(), at);
+        let key = match self.verified(endpoint, &request, at).await {
+            Ok(key) => key,
+            Err(refusal) => {
+                self.note(refused(draft, refusal.to_string())).await;
+                return Err(ReceiveError::Refused);
+            }
+        };
+        let draft = NewDelivery { delivery_key: key.map(Into::into), ..draft };
+        let content_type = request.headers.content_type().map(str::to_owned);
+        let wait = match endpoint.config.respond {
+            Respond::Async => None,
+            Respond::Sync { timeout } => Some(timeout),
+        };
+        let work = Work { content_type, method: request.method, wait, audit: None };
+        self.take(endpoint, draft, request.body, work).await
+    }
+
+    /// Writes down that a request was refused before its body was read.
+    pub async fn refused(&self, endpoint: &Endpoint, headers: &Headers, query: Option<&str>, reason: &str) {
+        self.note(refused(draft(endpoint, headers, query, store::now()), reason.to_owned())).await;
+    }
+
+    /// Takes a stored delivery once more, as if it were new: it is not verified again, and not held for a copy.
+    ///
+    /// # Errors
+    /// It is gone or was refused; or it is not taken.
+    pub async fn resend(&self, id: &str, actor: &str) -> Result<Received, ResendError> {
+        let row = self.0.store.delivery(id).await?.ok_or_else(|| ResendError::NotFound(id.to_owned()))?;
+        let trigger = self.0.store.trigger(&row.trigger_id).await?.filter(|trigger| trigger.path.is_some());
+        let endpoint = Arc::new(self.read(trigger.ok_or(ResendError::TriggerGone)?).await?);
+        let DeliveryRow { id: first, verdict, headers, query, body, delivery_key, .. } = row;
+        let body = body.ok_or(ResendError::NoBody(verdict.as_str()))?;
+        let delivery = NewDelivery {
+            delivery_key,
+            resent_from: Some(Arc::clone(&first)),
+            headers: headers.text().into(),
+            query,
+            ..draft(&endpoint, &Headers::default(), None, store::now())
+        };
+        let content_type = headers.value().get("content-type").and_then(Value::as_str).map(str::to_owned);
+        let audit = AuditEntry::done(actor, "delivery.resend", &*first).with(json!({ "delivery_id": *delivery.id }));
+        let work = Work { content_type, method: "POST", wait: None, audit: Some(audit) };
+        let body = Bytes::copy_from_slice(body.as_bytes());
+        Ok(self.take(&endpoint, delivery, body, work).await?)
+    }
+
+    /// The sender's id of a request that comes from who knows a secret.
+    async fn verified(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        request: &Request,
+        at: Timestamp,
+    ) -> Result<Option<String>, verify::Refusal> {
+        let is_large = request.body.len() > INLINE_BYTES_MAX;
+        let (endpoint, request) = (Arc::clone(endpoint), request.clone());
+        let check = move || {
+            let Endpoint { config, secrets, .. } = &*endpoint;
+            let verdict = verify::verify(config.scheme, secrets, &request.headers, &request.body, at);
+            let known = match verdict {
+                verify::Verdict::Accepted { delivery_id } => delivery_id,
+                verify::Verdict::Refused(refusal) => return Err(refusal),
+            };
+            let named =
+                config.dedupe_header.as_deref().map(|name| verify::named(&request.headers, name)).transpose()?;
+            Ok(named.flatten().or(known))
+        };
+        if is_large { blocking(check).await } else { check() }
+    }
+
+    async fn take(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        delivery: NewDelivery,
+        body: Bytes,
+        work: Work,
+    ) -> Result<Received, ReceiveError> {
+        if !endpoint.is_on() {
+            self.note(refused(delivery, "the trigger or its workflow is switched off".to_owned())).await;
+            return Err(ReceiveError::Disabled);
+        }
+        let read = match read(endpoint, &delivery, body, &work).await {
+            Ok(read) => read,
+            Err(error) => {
+                self.note(refused(delivery, error.to_string())).await;
+                return Err(error.into());
+            }
+        };
+        let delivery = NewDelivery { body: Some(read.body), ..delivery };
+        let filter = endpoint.config.filter.as_ref();
+        if filter.is_some_and(|filter| !filter.passes(read.input.value(), read.trigger.value())) {
+            let (delivery_id, delivery) = (Arc::clone(&delivery.id), with(delivery, DeliveryVerdict::Filtered));
+            self.0.store.record_delivery(delivery).await.map_err(FireError::from)?;
+            return Ok(Received::Filtered { delivery_id });
+        }
+        self.fire(endpoint, delivery, read.input, read.trigger, work).await
+    }
+
+    async fn fire(
+        &self,
+        endpoint: &Endpoint,
+        delivery: NewDelivery,
+        input: Json,
+        trigger: Json,
+        work: Work,
+    ) -> Result<Received, ReceiveError> {
+        // What is resent is news, though its sender's id is known.
+        let key = delivery.delivery_key.as_ref().filter(|_| delivery.resent_from.is_none()).unwrap_or(&delivery.id);
+        let firing = Firing {
+            key: key.to_string(),
+            scheduled_for: None,
+            input,
+            trigger,
+            moved: None,
+            wait: work.wait,
+            companions: companions(delivery.clone(), work.audit),
+        };
+        let key = firing.key.clone();
+        match self.0.triggers.fire(&endpoint.trigger, firing).await {
+            Ok(fired) => Ok(Received::Started {
+                delivery_id: delivery.id,
+                execution_id: fired.execution_id,
+                finished: fired.finished,
+            }),
+            Err(FireError::Taken { execution_id: Some(execution_id) }) => {
+                let copy = NewDelivery { body: None, execution_id: Some(Arc::clone(&execution_id)), ..delivery };
+                self.note(with(copy, DeliveryVerdict::Duplicate)).await;
+                Ok(Received::Duplicate { execution_id })
+            }
+            Err(FireError::Taken { execution_id: None }) => Err(self.failed_before(endpoint, delivery, &key).await),
+            Err(error) => {
+                if !error.is_for_now() {
+                    let reason = Some(clipped(error.to_string()));
+                    self.note(NewDelivery { reason, ..with(delivery, DeliveryVerdict::Failed) }).await;
+                }
+                Err(error.into())
+            }
+        }
+    }
+
+    /// A copy of a delivery that started nothing is answered as that one was.
+    async fn failed_before(&self, endpoint: &Endpoint, delivery: NewDelivery, key: &str) -> ReceiveError {
+        let known = match self.0.store.occurrence(&endpoint.trigger.id, key).await {
+            Ok(known) => known,
+            Err(error) => return FireError::from(error).into(),
+        };
+        let known = known.filter(|known| known.status != OccurrenceStatus::Fired);
+        let reason = known.and_then(|known| known.reason).unwrap_or_else(|| "nobody knows why".to_owned());
+        let copy = NewDelivery { body: None, reason: Some(clipped(reason.clone())), ..delivery };
+        self.note(with(copy, DeliveryVerdict::Duplicate)).await;
+        ReceiveError::FailedBefore { reason }
+    }
+
+    /// Writes down a delivery that started nothing, if there is room for it. Its sender is answered all the same.
+    async fn note(&self, delivery: NewDelivery) {
+        let Some(left_out) = self.0.refusals.admit(&delivery.trigger_id, delivery.received_at) else { return };
+        let reason = match (delivery.reason.clone(), left_out) {
+            (reason, 0) => reason,
+            (reason, n) => Some(format!("{} ({n} more before it are not listed)", reason.unwrap_or_default())),
+        };
+        let trigger_id = Arc::clone(&delivery.trigger_id);
+        if let Err(error) = self.0.store.record_delivery(NewDelivery { reason, ..delivery }).await {
+            tracing::warn!(trigger.id = &*trigger_id, %error, "could not write down a delivery of trigger {trigger_id}");
+        }
+    }
+}
+
+/// How a request is to be dealt with.
+struct Work {
+    content_type: Option<String>,
+    method: &'static str,
+    wait: Option<Duration>,
+    audit: Option<AuditEntry>,
+}
+
+/// A request that was read.
+struct Read {
+    body: Arc<str>,
+    input: Json,
+    trigger: Json,
+}
+
+async fn read(
+    endpoint: &Arc<Endpoint>,
+    delivery: &NewDelivery,
+    body: Bytes,
+    work: &Work,
+) -> Result<Read, ContentError> {
+    let (headers, query) = (Arc::clone(&delivery.headers), delivery.query.clone());
+    let (delivery_key, endpoint) = (delivery.delivery_key.clone(), Arc::clone(endpoint));
+    let (content_type, method) = (work.content_type.clone(), work.method);
+    let is_large = body.len() > INLINE_BYTES_MAX;
+    let read = move || {
+        let text = content::text(&body)?;
+        let input = content::read(content_type.as_deref(), text)?;
+        let more = json!({
+            "path": endpoint.trigger.path,
+            "method": method,
+            "headers": serde_json::from_str::<Value>(&headers).unwrap_or_default(),
+            "query": content::pairs(query.as_deref().unwrap_or_default().as_bytes())?,
+            "delivery_id": delivery_key,
+        });
+        Ok(Read { body: text.into(), input, trigger: about(&endpoint.trigger, more) })
+    };
+    if is_large { blocking(read).await } else { read() }
+}
+
+/// Runs what takes long on a thread of its own.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
+
+/// A delivery of which no more is known than that it came.
+fn draft(endpoint: &Endpoint, headers: &Headers, query: Option<&str>, at: Timestamp) -> NewDelivery {
+    NewDelivery {
+        id: Uuid::now_v7().to_string().into(),
+        trigger_id: Arc::clone(&endpoint.trigger.id),
+        delivery_key: None,
+        verdict: DeliveryVerdict::Refused,
+        reason: None,
+        execution_id: None,
+        resent_from: None,
+        headers: headers.shown().to_string().into(),
+        query: query.map(Into::into),
+        body: None,
+        received_at: at,
+    }
+}
+
+fn with(delivery: NewDelivery, verdict: DeliveryVerdict) -> NewDelivery {
+    NewDelivery { verdict, ..delivery }
+}
+
+fn refused(delivery: NewDelivery, reason: String) -> NewDelivery {
+    NewDelivery { reason: Some(clipped(reason)), body: None, ..with(delivery, DeliveryVerdict::Refused) }
+}
+
+/// What is written with the start.
+fn companions(delivery: NewDelivery, audit: Option<AuditEntry>) -> Companions {
+    Companions::new(move |execution_id| {
+        let execution_id = Some(Arc::clone(execution_id));
+        let delivery = NewDelivery { execution_id, ..with(delivery.clone(), DeliveryVerdict::Started) };
+        let audit = audit.clone().map(Companion::Audit);
+        [Companion::Delivery(delivery)].into_iter().chain(audit).collect()
+    })
+}
+
+fn clipped(mut reason: String) -> String {
+    reason.truncate(reason.floor_char_boundary(REASON_BYTES_MAX));
+    reason
+}
