@@ -40,7 +40,7 @@ Examples:
   weir workflow execute triage --input @in.json   run it, and watch
   weir executions list --status awaiting_human    what waits for people
   weir triggers list --type cron                  what is due when
-  weir events send --type com.example.order --source /shop --data @order.json
+  weir events send --type com.example.order --source /shop --input @in.json
                                                   tell what happened; workflows that wait for it start
   weir approve EXECUTION --option approve         answer
   weir tokens create ci --role operator           a token for a program

@@ -51,9 +51,9 @@ pub(super) struct Send {
     /// When it happened: 2026-01-31T12:00:00Z.
     #[arg(long)]
     time: Option<String>,
-    /// What it says: JSON, or @FILE.
+    /// What it says, and what workflows are given: JSON, or @FILE.
     #[arg(long, value_name = "JSON|@FILE")]
-    data: Option<String>,
+    input: Option<String>,
 }
 
 impl Events {
@@ -86,7 +86,7 @@ impl Events {
 impl Send {
     /// The event in the JSON format.
     fn event(self) -> anyhow::Result<Value> {
-        let Self { event_type, source, id, subject, time, data } = self;
+        let Self { event_type, source, id, subject, time, input } = self;
         let id = id.unwrap_or_else(|| uuid::Uuid::now_v7().to_string());
         let attributes = [
             ("specversion", Some("1.0".to_owned())),
@@ -98,7 +98,7 @@ impl Send {
         ];
         let given = attributes.into_iter().filter_map(|(name, value)| Some((name.to_owned(), Value::String(value?))));
         let mut event: Map<_, _> = given.collect();
-        if let Some(data) = data.as_deref().map(file::argument).transpose()? {
+        if let Some(data) = input.as_deref().map(file::argument).transpose()? {
             event.insert("datacontenttype".to_owned(), "application/json".into());
             event.insert("data".to_owned(), data);
         }

@@ -14,7 +14,11 @@ use hyper::Method;
 use rand::RngExt as _;
 use serde_json::{Value, json};
 use tokio::{sync::watch, task::JoinSet, time::timeout};
-use weir_e2e::{Api, Data, api::is_crash, host::PATIENCE};
+use weir_e2e::{
+    Api, Data,
+    api::is_crash,
+    host::{PATIENCE, weir},
+};
 
 /// How often the host is killed.
 const KILLS: u32 = 12;
@@ -150,5 +154,28 @@ async fn check(api: &Api, world: &World) -> Result<()> {
         }
     }
     eprintln!("b15: {KILLS} kills, {} events taken, {} executions", accepted.len(), started.len());
+    Ok(())
+}
+
+#[tokio::test]
+async fn events_are_sent_and_listed_from_the_command_line() -> Result<()> {
+    let data = Data::new()?;
+    let host = data.start().await?;
+    let environment = [("WEIR_URL", host.api.url.as_str()), ("WEIR_TOKEN", host.api.token.as_str())];
+    let directory = data.path();
+    let run = async |arguments: &[&str]| weir(arguments, &environment, &directory).await;
+    let order =
+        ["events", "send", "--type", "com.example.order", "--source", "/shop", "--id", "a1", "--input", "{\"n\":1}"];
+    ensure!(run(&order).await?.exits(0)?.contains("accepted a1"), "it is new");
+    ensure!(run(&order).await?.exits(0)?.contains("stored before"), "it is a copy");
+    ensure!(
+        run(&["events", "list", "--source", "/shop"]).await?.exits(0)?.contains("com.example.order"),
+        "it is listed"
+    );
+    let shown: Value = serde_json::from_str(run(&["events", "show", "1", "--json"]).await?.exits(0)?)?;
+    ensure!(shown["event"]["data"] == json!({ "n": 1 }), "another event: {shown}");
+    let refused = run(&["events", "send", "--type", "t", "--source", "weir:host"]).await?;
+    ensure!(refused.code != Some(0) && refused.stderr.contains("/source"), "not refused: {refused:?}");
+    ensure!(host.stop().await?.success(), "the host did not stop well");
     Ok(())
 }
