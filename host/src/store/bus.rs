@@ -25,6 +25,10 @@ use super::{
 pub const HOST_SOURCE: &str = "weir:host";
 /// As many events from outside may wait to be dispatched.
 pub const BACKLOG_MAX: u64 = 100_000;
+/// How long an event is kept at least; a copy that comes later is a new one.
+const KEPT_MS: i64 = 30 * 24 * 3_600_000;
+/// How many old events are looked at in one write.
+const FORGOTTEN: u64 = 500;
 /// The most events of one read of what is not dispatched yet.
 pub const UNDISPATCHED_MAX: u32 = 64;
 
@@ -212,6 +216,29 @@ impl Store {
             })
         })
         .await
+    }
+
+    /// Forgets events that are older than 30 days and dispatched; tells how many.
+    ///
+    /// # Errors
+    /// The database cannot be written.
+    pub async fn forget_events(&self, now: Timestamp) -> Result<u64, StoreError> {
+        let before = now.0.saturating_sub(KEPT_MS * 1_000);
+        let mut all = 0;
+        loop {
+            let write = self.write(move |connection| {
+                Box::pin(async move {
+                    let query = sqlx::query(queries::FORGET_BUS_EVENTS).bind(before).bind(signed(FORGOTTEN));
+                    let done = query.execute(connection).await.map_err(|e| database("forget events", e))?;
+                    Ok(done.rows_affected())
+                })
+            });
+            let forgotten = write.await?;
+            all += forgotten;
+            if forgotten < FORGOTTEN {
+                return Ok(all);
+            }
+        }
     }
 
     /// What is notified when events were stored, or when those who wait for them changed.

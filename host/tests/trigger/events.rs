@@ -415,3 +415,31 @@ async fn published_workflows_are_told_of() {
     let execution = desk.only(&watching[0]).await;
     assert_eq!(execution.input.value()["workflow"]["name"], "new");
 }
+
+#[tokio::test]
+async fn an_output_that_is_too_large_for_an_event_is_read_from_the_log() {
+    let desk = Desk::new(&[]).await;
+    desk.save(flow("first", json!([]))).await;
+    let waiting = json!([after(json!({ "workflow_id": "first" }))]);
+    let triggers = desk.save(flow("second", waiting)).await;
+    let text = "x".repeat(1_200_000);
+    desk.run("first", json!({ "a": text })).await;
+    let told = desk.bench.store.undispatched(0).await.unwrap();
+    assert_eq!(told.len(), 1);
+    assert!(told[0].event.text().len() < 10_000 && told[0].event.value()["data"]["output_omitted"] == true);
+    desk.dispatch().await;
+    let execution = desk.only(&triggers[0]).await;
+    assert_eq!(execution.input.value()["input"]["a"].as_str().map(str::len), Some(text.len()));
+}
+
+#[tokio::test]
+async fn only_what_is_old_and_dispatched_is_forgotten() {
+    let desk = Desk::new(&[]).await;
+    let store = &desk.bench.store;
+    desk.send(&[event("1", "t", json!({})), event("2", "t", json!({}))]).await;
+    store.mark_dispatched(&[1]).await.unwrap();
+    let now = weir_host::store::now();
+    assert_eq!(store.forget_events(now).await.unwrap(), 0);
+    assert_eq!(store.forget_events(now.plus_ms(31 * 24 * 3_600_000)).await.unwrap(), 1);
+    assert_eq!(store.undispatched(0).await.unwrap().len(), 1);
+}

@@ -29,6 +29,10 @@ UNDISPATCHED = concat!(
     bus_event_columns!(),
     " FROM bus_events WHERE dispatched_at IS NULL AND seq > ? ORDER BY seq LIMIT ?"
 );
+/// Looks at the oldest only: numbers and times go up together.
+FORGET_BUS_EVENTS = "DELETE FROM bus_events WHERE seq IN (SELECT seq FROM \
+     (SELECT seq, received_at, dispatched_at FROM bus_events WHERE seq > 0 ORDER BY seq LIMIT ?2) \
+     WHERE received_at < ?1 AND dispatched_at IS NOT NULL)";
 BACKLOG = "SELECT count(*) FROM (SELECT 1 FROM bus_events WHERE dispatched_at IS NULL LIMIT ?)";
 MARK_DISPATCHED = "UPDATE bus_events SET dispatched_at = ?1 \
      WHERE dispatched_at IS NULL AND seq IN (SELECT value FROM json_each(?2))";
