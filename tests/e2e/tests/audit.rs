@@ -58,6 +58,9 @@ async fn do_everything(api: &Api) -> Result<String> {
     good(api, post.clone(), &format!("/api/executions/{cancelled}/cancel"), Value::Null).await?;
     good(api, delete.clone(), &path, Value::Null).await?;
     switch_triggers(api).await?;
+    receive_webhooks(api).await?;
+    let event = json!({ "specversion": "1.0", "id": "1", "source": "/tests", "type": "com.example.tested" });
+    api.send(Method::POST, "/api/events", "application/cloudevents+json", event.to_string()).await?.good()?;
     good(api, delete.clone(), "/api/plugins/text", Value::Null).await?;
     api.install(&program::plugin("text")?).await?;
     for verb in ["disable", "enable"] {
@@ -86,6 +89,24 @@ async fn switch_triggers(api: &Api) -> Result<()> {
     for verb in ["disable", "enable", "fire"] {
         api.post(&format!("/api/triggers/{id}/{verb}"), &json!({})).await?;
     }
+    Ok(())
+}
+
+async fn receive_webhooks(api: &Api) -> Result<()> {
+    let mut workflow = sample::asking();
+    workflow["name"] = "hooked".into();
+    workflow["trigger"] = json!({ "type": "webhook", "config": { "path": "acts", "auth": { "scheme": "bearer" } } });
+    api.post("/api/workflows", &workflow).await?;
+    let triggers = api.get("/api/triggers?workflow=hooked").await?;
+    let trigger = format!("/api/triggers/{}", triggers["items"][0]["id"].as_str().context("no trigger")?);
+    let made = api.post(&format!("{trigger}/secrets"), &json!({})).await?;
+    let (id, secret) = (made["id"].as_str().context("no id")?, made["secret"].as_str().context("no secret")?);
+    let sender = Api::new(&api.url, secret);
+    sender.send(Method::POST, "/webhooks/acts", "application/json", json!({ "n": 7 }).to_string()).await?.good()?;
+    let deliveries = api.get(&format!("{trigger}/deliveries")).await?;
+    let delivery = deliveries["items"][0]["id"].as_str().context("no delivery")?;
+    good(api, Method::POST, &format!("/api/deliveries/{delivery}/resend"), Value::Null).await?;
+    good(api, Method::DELETE, &format!("{trigger}/secrets/{id}"), Value::Null).await?;
     Ok(())
 }
 

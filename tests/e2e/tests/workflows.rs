@@ -36,6 +36,21 @@ async fn run(api: &Api, workflow: &str, input: Value, answer: Option<Value>) -> 
 }
 
 #[tokio::test]
+async fn order_received_confirms_small_orders_and_announces_large_ones() -> Result<()> {
+    let data = Data::with_bundled().await?;
+    let host = data.start().await?;
+    save(&host.api, &program::workflows().join("order_received.yaml")).await?;
+    for (order, total, says) in
+        [("A-1", 89.9, "Order A-1 is confirmed."), ("A-2", 1000.0, "needs a second pair of eyes")]
+    {
+        let execution = run(&host.api, "order_received", json!({ "order": order, "total": total }), None).await?;
+        let text = execution["output"]["text"].as_str().unwrap_or_default();
+        ensure!(text.contains(says), "{order} over {total} says {text:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn customer_messages_runs_to_its_digest() -> Result<()> {
     let data = Data::with_bundled().await?;
     let host = data.start().await?;
@@ -109,7 +124,9 @@ fn every_example_is_run_by_a_test() -> Result<()> {
     let mut examples = files(&program::workflows(), &["json", "yaml"])?;
     examples.retain(|path| !path.to_string_lossy().contains(".input."));
     let names: Vec<_> = examples.iter().filter_map(|path| path.file_stem()?.to_str()).collect();
-    ensure!(names == ["customer_messages", "invoice_check"], "write a test for each of {names:?}");
+    // The demo's test waits for the schedule of heartbeat.
+    let tested = ["customer_messages", "heartbeat", "invoice_check", "order_received"];
+    ensure!(names == tested, "write a test for each of {names:?}");
     Ok(())
 }
 

@@ -6,7 +6,6 @@ use std::{
 };
 
 use anyhow::Context as _;
-use axum::http::Method;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
@@ -17,7 +16,7 @@ use crate::{
         out::{Ink, Out, brief, text_of},
         webhooks::Signed,
     },
-    client::{Client, Sent, segment},
+    client::{Client, Method, Sent, segment},
     trigger::webhook::Scheme,
     vault::Secret,
 };

@@ -7,11 +7,13 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::{
     server::{
         App,
+        act::Act,
         body::EventsBody,
         error::{ApiError, Code},
         query::{Names, Paging, Query},
@@ -52,12 +54,18 @@ pub(crate) struct ListQuery {
 #[utoipa::path(post, path = "/api/events", tag = "events",
     request_body(content = Object, content_type = "application/cloudevents+json", description = "an event"),
     responses((status = 202, description = "they are durable", body = EventsAccepted)))]
-pub(crate) async fn send(State(app): State<App>, EventsBody(events): EventsBody) -> Result<Response, ApiError> {
+pub(crate) async fn send(
+    State(app): State<App>,
+    act: Act,
+    EventsBody(events): EventsBody,
+) -> Result<Response, ApiError> {
     if app.store.backlog().await? >= BACKLOG_MAX {
         let detail = format!("{BACKLOG_MAX} events wait to be dispatched; send again later");
         return Err(ApiError::new(Code::Unavailable, detail));
     }
-    let accepted = app.store.accept_events(&events).await?;
+    let first = events.first().map(|event| format!("{} {}", event.source, event.id)).unwrap_or_default();
+    let entry = act.done(first).with(json!({ "events": events.len() }));
+    let accepted = app.store.audited(entry).accept_events(&events).await?;
     let duplicates = (events.len() as u64).saturating_sub(accepted);
     Ok((StatusCode::ACCEPTED, Json(EventsAccepted { accepted, duplicates })).into_response())
 }
