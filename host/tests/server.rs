@@ -6,6 +6,7 @@ mod api;
 mod approvals;
 mod auth;
 mod bodies;
+mod bombs;
 mod documented;
 mod events;
 mod idempotency;
