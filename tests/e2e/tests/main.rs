@@ -7,6 +7,7 @@ mod cli;
 mod crash;
 mod durable;
 mod load;
+mod locked;
 mod nesting;
 mod people;
 mod sample;
