@@ -16,6 +16,7 @@ mod approvals;
 mod audit;
 mod cron;
 mod demo;
+mod events;
 mod executions;
 mod file;
 mod notices;
@@ -39,6 +40,8 @@ Examples:
   weir workflow execute triage --input @in.json   run it, and watch
   weir executions list --status awaiting_human    what waits for people
   weir triggers list --type cron                  what is due when
+  weir events send --type com.example.order --source /shop --input @in.json
+                                                  tell what happened; workflows that wait for it start
   weir approve EXECUTION --option approve         answer
   weir tokens create ci --role operator           a token for a program
   weir users add alice --role author,approver     a user for the web app; asks for the password
@@ -105,6 +108,9 @@ enum Command {
     /// What starts workflows by itself: list, show, switch, fire.
     #[command(subcommand, visible_alias = "trigger")]
     Triggers(triggers::Triggers),
+    /// Send events, and list them.
+    #[command(subcommand)]
+    Events(events::Events),
     /// Plugins: inspect, add, list, show, enable, disable, delete.
     #[command(subcommand, visible_alias = "plugins")]
     Plugin(plugins::Plugin),
@@ -187,6 +193,7 @@ async fn run(cli: Cli, out: Out) -> anyhow::Result<Outcome> {
         Command::Approve(approve) => approve.run(&globals.client()?, out).await,
         Command::Notices(notices) => notices.run(&globals.client()?, out).await,
         Command::Triggers(triggers) => triggers.run(&globals.client()?, out).await,
+        Command::Events(events) => events.run(&globals.client()?, out).await,
         Command::Plugin(plugin) => plugin.run(globals, out).await,
         Command::Tokens(tokens) => tokens.run(&globals.client()?, out).await,
         Command::Users(users) => users.run(&globals.client()?, out).await,

@@ -110,8 +110,22 @@ impl Client {
     /// # Errors
     /// The host cannot be reached, or refuses.
     pub async fn send(&self, method: Method, path: &str, sent: Sent) -> Result<Value, ClientError> {
+        self.send_with(method, path, sent, &[]).await
+    }
+
+    /// Sends a request with more headers, as [`Client::send`] does.
+    ///
+    /// # Errors
+    /// As [`Client::send`].
+    pub async fn send_with(
+        &self,
+        method: Method,
+        path: &str,
+        sent: Sent,
+        headers: &[(&str, String)],
+    ) -> Result<Value, ClientError> {
         let request = format!("{method} {path}");
-        let answer = self.request(method, path, sent, &[]).await?;
+        let answer = self.request(method, path, sent, headers).await?;
         let broken = |reason: String| ClientError::Answer { request: request.clone(), reason };
         let status = answer.status();
         let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect().await;

@@ -42,7 +42,7 @@ pub struct Config {
     pub egress: EgressConfig,
     /// The ways to reach people, by the names under which human steps list them.
     pub channels: BTreeMap<String, ChannelConfig>,
-    /// Whether schedules start workflows.
+    /// Whether schedules and events start workflows.
     pub schedules: bool,
     /// What links to this host begin with: `https://weir.example.com`; by default `http://` and the address that it listens on.
     pub public_url: Option<String>,
@@ -159,7 +159,7 @@ channels:
         assert_eq!(config.egress.allow, ["10.0.0.5:8080".parse().unwrap(), "smtp.internal:25".parse().unwrap()]);
         assert_eq!(config.channels["inbox"], ChannelConfig::Ui);
         let shown = serde_json::to_string(&config).unwrap();
-        assert!(shown.contains("smtp.internal:25") && !shown.contains("secret"), "{shown}");
+        assert!(shown.contains("smtp.internal:25") && !shown.contains("services/secret"), "{shown}");
     }
 
     #[test]

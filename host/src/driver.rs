@@ -12,6 +12,7 @@ mod ended;
 mod finished;
 mod flight;
 mod live;
+mod outbox;
 mod perform;
 mod schemas;
 mod task;

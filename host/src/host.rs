@@ -188,6 +188,7 @@ async fn recover(driver: Driver, triggers: Triggers, app: App, schedules: bool) 
     }
     if schedules {
         triggers.start_schedules();
+        triggers.start_dispatching();
     }
     app.set_ready();
     Ok(())

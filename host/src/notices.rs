@@ -143,10 +143,9 @@ fn until(at: Timestamp) -> Duration {
 /// What people are told.
 fn notice(row: &NoticeRow, approval: &ApprovalRow, link: Option<String>) -> Notice {
     let request = approval.request.value();
-    let question = match &request["notification"] {
-        serde_json::Value::String(words) => words.clone(),
-        other => serde_json::to_string_pretty(other).unwrap_or_default(),
-    };
+    let notification = &request["notification"];
+    let as_json = || serde_json::to_string_pretty(notification).unwrap_or_default();
+    let question = notification.as_str().map_or_else(as_json, str::to_owned);
     let options = request["options"].as_array().into_iter().flatten();
     let id = format!("{}.{}", approval.execution_id, approval.call);
     let text = match &link {

@@ -14,6 +14,7 @@ mod approvals;
 mod audit;
 mod batch;
 mod bulk;
+mod bus;
 mod chunk;
 mod columns;
 mod companion;
@@ -24,6 +25,7 @@ mod error;
 mod events;
 mod executions;
 mod folded;
+mod interest;
 mod links;
 mod notices;
 mod occurrences;
@@ -42,18 +44,22 @@ mod writer;
 
 use self::{
     batch::Prepared,
+    bus::News,
     directory::Directory,
+    interest::Interests,
     writer::{Message, Run, Writer},
 };
 
 pub use self::{
     approvals::{ApprovalFilter, ApprovalRow, ApprovalStatus, Mine},
     audit::{AuditEntry, AuditFilter, AuditRow, Outcome, Verified},
+    bus::{BACKLOG_MAX, BusEventFilter, BusEventRow, HOST_SOURCE, NewBusEvent, UNDISPATCHED_MAX},
     companion::{Companion, IdempotencyKey},
     deliveries::{DeliveryRow, DeliveryVerdict, NewDelivery, REFUSED_KEPT},
     error::StoreError,
     executions::{ExecutionFilter, ExecutionRow, StoredExecution, Unfinished},
     folded::folded,
+    interest::{HostEvent, Interest, bare_agent, is_type},
     links::{LINKS_MAX, LinkHash, LinkRow},
     notices::{NOTICES_MAX, NoticeId, NoticeKind, NoticeRow, NoticeStatus, Reminded},
     occurrences::{Moved, NewOccurrence, OccurrenceRow, OccurrenceStatus, UnfinishedOfSchedule},
@@ -121,6 +127,10 @@ struct Inner {
     notices: Notify,
     /// Held while a plugin is installed or deleted, so that its file and its row change together.
     plugin_files: Mutex<()>,
+    /// What triggers wait for of the host's own events.
+    interests: Interests,
+    /// Tells of events that were stored.
+    news: News,
 }
 
 impl fmt::Debug for Inner {
@@ -141,9 +151,11 @@ impl Store {
         let readers = connect::readers(&directory.database(), options.readers);
         let (writer, receiver) = mpsc::channel(options.queue.clamp(1, QUEUE_MAX));
         tokio::spawn(Writer::new(connection, receiver, lock).run());
-        let inner = Inner { directory, readers, writer, notices: Notify::new(), plugin_files: Mutex::new(()) };
+        let (plugin_files, interests, news) = (Mutex::new(()), Interests::default(), News::default());
+        let inner = Inner { directory, readers, writer, notices: Notify::new(), plugin_files, interests, news };
         let store = Self { inner: Arc::new(inner), audit: None };
         store.sweep_plugins().await?;
+        store.refresh_interest().await?;
         Ok(store)
     }
 
@@ -156,12 +168,15 @@ impl Store {
     pub async fn append(&self, append: Append) -> Result<(), StoreError> {
         let Some(prepared) = Prepared::new(&append)? else { return Ok(()) };
         drop(append);
-        let notifies = prepared.questions.notice_due.is_some();
+        let (notifies, has_news) = (prepared.questions.notice_due.is_some(), prepared.companions.has_bus_events());
         let (answer, answered) = oneshot::channel();
         self.send(Message::Append { prepared: Box::new(prepared), answer }).await?;
         let result = answered.await.map_err(|_| StoreError::Closed)?;
         if notifies {
             self.inner.notices.notify_one();
+        }
+        if has_news {
+            self.inner.news.tell();
         }
         result
     }
@@ -209,6 +224,23 @@ impl Store {
         self.send(Message::Job { run, answer }).await?;
         answered.await.map_err(|_| StoreError::Closed)??;
         value.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// Runs `work` as [`Store::write`] does, and learns anew what triggers wait for, though whoever asks goes meanwhile.
+    async fn write_triggers<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T, StoreError>> + Send + 'static,
+    {
+        let store = self.clone();
+        let written = tokio::spawn(async move {
+            let value = store.write(work).await?;
+            store.refresh_interest().await?;
+            // The host may have told of it, and what starts something may have changed.
+            store.inner.news.tell();
+            Ok(value)
+        });
+        written.await.map_err(|_| StoreError::Closed)?
     }
 
     async fn send(&self, message: Message) -> Result<(), StoreError> {

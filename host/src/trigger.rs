@@ -2,8 +2,11 @@
 //!
 //! This part decides when and whether something starts; the driver starts it. It knows neither HTTP nor SQL.
 
+pub mod cloud_event;
 pub mod config;
 pub mod cron;
+mod dispatcher;
+mod event;
 mod fire;
 mod running;
 mod scheduler;
@@ -25,8 +28,9 @@ use weir_engine::{
     json::Json,
 };
 
-use self::{config::TriggerConfig, running::Running};
+use self::{config::TriggerConfig, event::Waiters, running::Running};
 pub use self::{
+    event::{FAN_OUT_MAX, LINEAGE_MAX},
     fire::{FireError, Fired, Firing},
     scheduler::Looked,
 };
@@ -51,6 +55,9 @@ struct Inner {
     nudge: Arc<Notify>,
     stopping: watch::Sender<bool>,
     scheduling: Mutex<Option<JoinHandle<()>>>,
+    /// Who waits for events, as it was read last.
+    waiters: Mutex<Arc<Waiters>>,
+    dispatching: Mutex<Option<JoinHandle<()>>>,
 }
 
 /// What a definition says, its triggers included, and everything that is wrong or odd about it.
@@ -77,7 +84,7 @@ impl Triggers {
                 free.notify_one();
             }
         });
-        let (stopping, scheduling) = (watch::Sender::new(false), Mutex::default());
+        let (stopping, scheduling, dispatching) = (watch::Sender::new(false), Mutex::default(), Mutex::default());
         Self {
             inner: Arc::new(Inner {
                 store,
@@ -87,8 +94,16 @@ impl Triggers {
                 nudge,
                 stopping,
                 scheduling,
+                waiters: Mutex::default(),
+                dispatching,
             }),
         }
+    }
+
+    /// Brings events from now on to the triggers that wait for them; to be called once, after the driver's recovery.
+    pub fn start_dispatching(&self) {
+        let task = tokio::spawn(dispatcher::run(Arc::downgrade(&self.inner), self.inner.stopping.subscribe()));
+        *self.inner.dispatching.lock().unwrap_or_else(PoisonError::into_inner) = Some(task);
     }
 
     /// Starts from now on what schedules say; to be called once, after [`Triggers::recover`] and the driver's recovery.
@@ -98,12 +113,16 @@ impl Triggers {
         *self.scheduling() = Some(task);
     }
 
-    /// Starts nothing more by schedules, and returns once what is being started has been.
+    /// Starts nothing more by schedules and events, and returns once what is being started has been.
     pub async fn stop(&self) {
         self.inner.stopping.send_replace(true);
         let task = self.scheduling().take();
         if let Some(Err(error)) = futures_util::future::OptionFuture::from(task).await {
             tracing::error!("the scheduler broke off: {error}");
+        }
+        let task = self.inner.dispatching.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(Err(error)) = futures_util::future::OptionFuture::from(task).await {
+            tracing::error!("the dispatcher broke off: {error}");
         }
     }
 

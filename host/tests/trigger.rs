@@ -2,6 +2,7 @@
 
 mod daylight;
 mod differential;
+mod events;
 mod parsing;
 mod planning;
 mod properties;

@@ -112,4 +112,5 @@ CREATE TABLE bus_events (
 
 CREATE UNIQUE INDEX bus_events_by_id ON bus_events (source, id);
 CREATE INDEX bus_events_by_type ON bus_events (type, seq);
+CREATE INDEX bus_events_by_source ON bus_events (source, seq);
 CREATE INDEX bus_events_to_dispatch ON bus_events (seq) WHERE dispatched_at IS NULL;

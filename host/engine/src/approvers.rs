@@ -31,9 +31,10 @@ impl Approvers {
     /// Those that a question names: the member `approvers` of what is shown. Earlier questions have a list of names.
     #[must_use]
     pub fn of_request(request: &Value) -> Self {
-        match &request["approvers"] {
-            Value::Array(names) => Self::of_names(names.iter().filter_map(Value::as_str)),
-            written => Self::deserialize(written).unwrap_or_default(),
+        let written = &request["approvers"];
+        match written.as_array() {
+            Some(names) => Self::of_names(names.iter().filter_map(Value::as_str)),
+            None => Self::deserialize(written).unwrap_or_default(),
         }
     }
 

@@ -168,6 +168,12 @@ impl Execution {
         self.state.seq
     }
 
+    /// What it runs.
+    #[must_use]
+    pub fn graph(&self) -> &Arc<Graph> {
+        &self.graph
+    }
+
     /// What it is pinned to.
     #[must_use]
     pub fn started(&self) -> &Started {

@@ -1,5 +1,7 @@
-//! `weir demo`: a host with plugins and example workflows, one of them run on the input that lies beside it; then it
-//! keeps serving.
+//! `weir demo`: a host with plugins and example workflows, one of them run on the input that lies beside it, others
+//! started by a schedule and a webhook; then it keeps serving.
+
+mod triggers;
 
 use std::{
     net::SocketAddr,
@@ -96,8 +98,13 @@ impl Demo {
         }
         let Some((path, saved)) = example else { return Ok(Outcome::Done) };
         let outcome = self.execute(&client, out, &path, &saved).await?;
+        let webhook = triggers::show(&client, &running.url(), &self.workflows, out).await?;
         if !self.once {
             out.say(&where_next(running, globals, out, &path, &saved));
+            if let Some(curl) = webhook {
+                out.say(&format!("\n  # a signed webhook, good for five minutes and one execution\n  {curl}"));
+            }
+            out.say("\nserving on; Ctrl-C stops");
         }
         Ok(outcome)
     }
@@ -128,6 +135,7 @@ impl Demo {
         out.say(&format!("\n{}", progress::result(out, &execution)));
         if execution["status"] == "awaiting_human" {
             out.say(&format!("  it waits for you: {} approve {id} --option {}", program(), options(client, id).await?));
+            out.say(&format!("  or in a browser:  {}", link(client, id).await?));
         }
         let failed = execution["status"] != "completed" && execution["status"] != "awaiting_human";
         Ok(if failed { Outcome::Failed } else { Outcome::Done })
@@ -139,6 +147,14 @@ async fn options(client: &Client, id: &str) -> anyhow::Result<String> {
     let open = client.get(&format!("/api/executions/{}/approvals", segment(id))).await?;
     let options = open["items"][0]["options"].as_array().cloned().unwrap_or_default();
     Ok(options.iter().filter_map(|option| option["id"].as_str()).collect::<Vec<_>>().join("|"))
+}
+
+/// The address of a page with the question.
+async fn link(client: &Client, id: &str) -> anyhow::Result<String> {
+    let open = client.get(&format!("/api/executions/{}/approvals", segment(id))).await?;
+    let approval = open["items"][0]["id"].as_str().unwrap_or_default();
+    let made = client.post(&format!("/api/approvals/{}/links", segment(approval)), json!({})).await?;
+    Ok(made["url"].as_str().unwrap_or_default().to_owned())
 }
 
 /// This program as it was called.
@@ -200,8 +216,7 @@ fn where_next(running: &Running, globals: &Globals, out: Out, path: &Path, saved
          {weir} validate {definition}\n\
          \n  curl -H \"Authorization: Bearer $WEIR_TOKEN\" $WEIR_URL/api/executions\n  \
          curl -H \"Authorization: Bearer $WEIR_TOKEN\" -H 'content-type: application/json' \\\n       \
-         -d '{{\"input_data\": {{\"csv\": \"id,text\\n1,Thank you!\"}}}}' \"$WEIR_URL/api/workflows/{name}/execute?wait=10\"\n\
-         \nserving on; Ctrl-C stops"
+         -d '{{\"input_data\": {{\"csv\": \"id,text\\n1,Thank you!\"}}}}' \"$WEIR_URL/api/workflows/{name}/execute?wait=10\""
     )
 }
 

@@ -1,5 +1,7 @@
 //! `weir webhooks`: requests as senders make them, to try a webhook with.
 
+use std::collections::BTreeMap;
+
 use anyhow::Context as _;
 use clap::{Subcommand, builder::PossibleValuesParser};
 use serde_json::json;
@@ -48,15 +50,44 @@ impl Webhooks {
         let Self::Sign { path, scheme, secret, data, content_type, id } = self;
         let scheme = Scheme::parse(&scheme).context("there is no such scheme")?;
         anyhow::ensure!(ContentType::of(&content_type).is_some(), "webhooks take JSON, forms and plain text only");
+        let url = format!("{}/webhooks/{}", globals.url.trim_end_matches('/'), path.trim_start_matches('/'));
         let body = argument(&data)?;
         let secret = Secret::new(argument(&secret)?.trim());
+        let signed = Signed::new(url, scheme, &secret, id, (content_type, body))?;
+        let headers: BTreeMap<_, _> = signed.headers.iter().cloned().collect();
+        let shown = json!({ "url": signed.url, "headers": headers, "body": signed.body });
+        out.show(&shown, || signed.curl());
+        Ok(Outcome::Done)
+    }
+}
+
+/// A request as a sender makes it.
+pub(super) struct Signed {
+    url: String,
+    /// Its headers, the signature among them.
+    pub(super) headers: Vec<(&'static str, String)>,
+    /// Its body.
+    pub(super) body: String,
+}
+
+impl Signed {
+    /// Signs a body of a content type for the webhook at `url`, now; `id` names the delivery.
+    pub(super) fn new(
+        url: String,
+        scheme: Scheme,
+        secret: &Secret,
+        id: Option<String>,
+        (content_type, body): (String, String),
+    ) -> anyhow::Result<Self> {
         let id = id.unwrap_or_else(|| format!("msg_{}", Uuid::now_v7().simple()));
         let mut headers = vec![("content-type", content_type)];
-        headers.extend(sign(scheme, &secret, &id, store::now(), body.as_bytes())?);
-        let url = format!("{}/webhooks/{}", globals.url.trim_end_matches('/'), path.trim_start_matches('/'));
-        let shown = json!({ "url": url, "headers": headers.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(), "body": body });
-        out.show(&shown, || curl(&url, &headers, &body));
-        Ok(Outcome::Done)
+        headers.extend(sign(scheme, secret, &id, store::now(), body.as_bytes())?);
+        Ok(Self { url, headers, body })
+    }
+
+    /// The request as a command line.
+    pub(super) fn curl(&self) -> String {
+        curl(&self.url, &self.headers, &self.body)
     }
 }
 

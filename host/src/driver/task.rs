@@ -29,6 +29,7 @@ use super::{
     answer::{Answer, Answered, DecideError, Reassign},
     delivery::Place,
     flight::{Flight, Landed},
+    outbox::Outbox,
     perform, timers,
 };
 use crate::store::{self, Append, Companion, StoreError};
@@ -325,9 +326,16 @@ impl Task {
         self.pending_bytes = 0;
         let summary = self.execution.summary();
         let companions = std::mem::take(&mut self.companions);
-        let append = Append { execution_id: self.id.clone(), records: records.clone(), summary, companions };
+        let mut append = Append { execution_id: self.id.clone(), records: records.clone(), summary, companions };
         let inner = self.inner.clone();
-        self.appending = Some((records, Box::pin(async move { inner.append(append).await })));
+        let outbox = Outbox::of(&inner.store, &self.execution);
+        let appending = async move {
+            if let Some(outbox) = outbox {
+                append.companions.extend(outbox.companions(&inner.store, &append.records).await?);
+            }
+            inner.append(append).await
+        };
+        self.appending = Some((records, Box::pin(appending)));
     }
 
     fn on_appended(&mut self, (records, result): (Arc<Vec<Record>>, Result<(), StoreError>)) -> Result<(), StoreError> {

@@ -39,4 +39,7 @@ async fn sweep(accounts: &Accounts, store: &Store) {
     if let Err(error) = store.forget_occurrences(store::now()).await {
         tracing::warn!("could not forget old occurrences: {error}");
     }
+    if let Err(error) = store.forget_events(store::now()).await {
+        tracing::warn!("could not forget old events: {error}");
+    }
 }

@@ -128,9 +128,9 @@ fn document(title: &str, body: &str, footer: &str) -> String {
 
 /// What is asked: a text as it is, anything else as JSON.
 fn shown(notification: &Value) -> String {
-    let (open, words, close) = match notification {
-        Value::String(words) => ("<p class=question>", words.clone(), "</p>"),
-        other => ("<pre>", serde_json::to_string_pretty(other).unwrap_or_default(), "</pre>"),
+    let (open, words, close) = match notification.as_str() {
+        Some(words) => ("<p class=question>", words.to_owned(), "</p>"),
+        None => ("<pre>", serde_json::to_string_pretty(notification).unwrap_or_default(), "</pre>"),
     };
     let mut cut: String = words.chars().take(QUESTION_CHARS_MAX).collect();
     if cut.len() < words.len() {

@@ -1,5 +1,6 @@
 //! Request bodies: read within limits of size and time, refused before they are buffered where their head tells enough.
 
+mod cloud_events;
 mod yaml;
 
 use std::{collections::HashMap, time::Duration};
@@ -18,7 +19,7 @@ use weir_engine::{
     json::{self, Json},
 };
 
-pub use self::yaml::from_yaml;
+pub use self::{cloud_events::EventsBody, yaml::from_yaml};
 use super::error::{ApiError, Code, FieldProblem};
 
 /// The most bytes of a JSON or YAML body.

@@ -77,6 +77,8 @@ codes! {
     NoticeNotFound, "notice_not_found", NOT_FOUND, "there is no such notice";
     /// No such trigger.
     TriggerNotFound, "trigger_not_found", NOT_FOUND, "there is no such trigger";
+    /// No such event.
+    EventNotFound, "event_not_found", NOT_FOUND, "there is no such event";
     /// No such plugin or tool.
     PluginNotFound, "plugin_not_found", NOT_FOUND, "there is no such plugin or tool";
     /// No such token.

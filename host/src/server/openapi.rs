@@ -17,8 +17,8 @@ use super::{
     live::EventView,
     router::{Access, ROUTES},
     routes::{
-        agents, approval_acts, approvals, audit, deliveries, executions, health, links, notices, plugins, schema,
-        session, tokens, triggers, users, webhooks, workflows,
+        agents, approval_acts, approvals, audit, deliveries, events, executions, health, links, notices, plugins,
+        schema, session, tokens, triggers, users, webhooks, workflows,
     },
     view::Page,
 };
@@ -39,6 +39,7 @@ use super::{
         triggers::next,
         webhooks::receive, deliveries::list, deliveries::show, deliveries::resend, deliveries::secrets,
         deliveries::add_secret, deliveries::delete_secret,
+        events::list, events::send, events::show,
         plugins::list, plugins::upload, plugins::show, plugins::delete, plugins::enable, plugins::disable,
         plugins::try_tool,
         session::create, session::show, session::delete, tokens::list, tokens::create, tokens::revoke,
@@ -54,6 +55,7 @@ use super::{
         (name = "approvals", description = "what people are asked"),
         (name = "triggers", description = "what starts workflows by itself"),
         (name = "webhooks", description = "what comes in from outside, and what proves where it comes from"),
+        (name = "events", description = "what happened elsewhere, and here, and starts workflows"),
         (name = "plugins", description = "tools and agents"),
         (name = "identity", description = "who may ask, and what they may do"),
         (name = "audit", description = "what was done, refused and failed"),

@@ -14,8 +14,8 @@ use super::{
     gate::Gate,
     no_method, no_route,
     routes::{
-        agents, approval_acts, approvals, audit, deliveries, executions, health, links, notices, plugins, schema,
-        session, tokens, triggers, users, webhooks, workflows,
+        agents, approval_acts, approvals, audit, deliveries, events, executions, health, links, notices, plugins,
+        schema, session, tokens, triggers, users, webhooks, workflows,
     },
 };
 use crate::identity::Role;
@@ -154,6 +154,10 @@ routes! {
     post   Author   "/api/triggers/{trigger}/secrets"                     => deliveries::add_secret, "secret.add";
     delete Author   "/api/triggers/{trigger}/secrets/{secret}"            => deliveries::delete_secret, "secret.delete";
     post   Public   "/webhooks/{*path}"                                   => webhooks::receive, reads;
+
+    get    Viewer   "/api/events"                                         => events::list;
+    post   Operator "/api/events"                                         => events::send, "event.send";
+    get    Viewer   "/api/events/{seq}"                                   => events::show;
 
     get    Viewer   "/api/plugins"                                        => plugins::list;
     post   Admin    "/api/plugins"                                        => plugins::upload, "plugin.install";

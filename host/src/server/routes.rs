@@ -6,6 +6,7 @@ mod approval_refusal;
 pub(super) mod approvals;
 pub(super) mod audit;
 pub(super) mod deliveries;
+pub(super) mod events;
 pub(super) mod executions;
 pub(super) mod health;
 pub(super) mod links;

@@ -3,6 +3,7 @@
 mod account;
 mod approval;
 mod audit;
+mod bus_event;
 mod execution;
 mod notice;
 mod plugin;
@@ -19,6 +20,7 @@ pub use self::{
     account::{MadeTokenView, SessionView, TokenView, UserView},
     approval::{ApprovalDetail, ApprovalView, ApproversView, DecisionView},
     audit::{AuditView, VerifiedView},
+    bus_event::BusEventView,
     execution::{ExecutionSummary, ExecutionView, PausedView},
     notice::NoticeView,
     plugin::{PluginDetail, PluginSummary},

@@ -9,6 +9,7 @@ use super::{
     Store, StoreError,
     audit::{self, AuditEntry},
     batch::{Prepared, Rows},
+    bus::NewBusEvent,
     columns::Columns,
     deliveries::NewDelivery,
     error::database,
@@ -37,6 +38,8 @@ pub enum Companion {
     Moved(Moved),
     /// What came in at a webhook and started it.
     Delivery(NewDelivery),
+    /// What the host tells of it. One that is there already stays as it is.
+    BusEvent(NewBusEvent),
 }
 
 /// A client's name for a start: the same name starts nothing again.
@@ -61,6 +64,7 @@ pub(super) struct Companions {
     occurrences: Rows,
     moved: Rows,
     deliveries: Rows,
+    bus_events: Rows,
 }
 
 /// The companions of a batch, ready for the statement.
@@ -71,6 +75,7 @@ pub(super) struct Bound {
     occurrences: String,
     moved: String,
     deliveries: String,
+    bus_events: String,
 }
 
 impl Companions {
@@ -87,6 +92,7 @@ impl Companions {
                 Companion::Occurrence(occurrence) => occurrence.push(&mut all.occurrences)?,
                 Companion::Moved(moved) => moved.push(&mut all.moved)?,
                 Companion::Delivery(delivery) => delivery.push(&mut all.deliveries)?,
+                Companion::BusEvent(event) => event.push(&mut all.bus_events)?,
             }
         }
         Ok(all)
@@ -103,6 +109,7 @@ impl Companions {
             all.keys.extend(&companions.keys);
             all.occurrences.extend(&companions.occurrences);
             all.moved.extend(&companions.moved);
+            all.bus_events.extend(&companions.bus_events);
             all.links.extend(&companions.links);
             all.deliveries.extend(&companions.deliveries);
         }
@@ -111,19 +118,18 @@ impl Companions {
         }
         let audit = if all.audit.is_empty() { "[]".to_owned() } else { audit::rows(connection, &all.audit).await? };
         let (keys, occurrences, moved) = (all.keys.finish(), all.occurrences.finish(), all.moved.finish());
-        Ok(Some(Bound {
-            audit,
-            keys,
-            occurrences,
-            moved,
-            links: all.links.finish(),
-            deliveries: all.deliveries.finish(),
-        }))
+        let (links, deliveries, bus_events) = (all.links.finish(), all.deliveries.finish(), all.bus_events.finish());
+        Ok(Some(Bound { audit, keys, occurrences, moved, links, deliveries, bus_events }))
     }
 
     fn is_empty(&self) -> bool {
-        let tables = [&self.keys, &self.occurrences, &self.moved, &self.links, &self.deliveries];
+        let tables = [&self.keys, &self.occurrences, &self.moved, &self.links, &self.deliveries, &self.bus_events];
         self.audit.is_empty() && tables.iter().all(|rows| rows.is_empty())
+    }
+
+    /// Whether the host tells something of it.
+    pub(super) fn has_bus_events(&self) -> bool {
+        !self.bus_events.is_empty()
     }
 }
 
@@ -133,7 +139,7 @@ impl Bound {
         query: Query<'q, sqlx::Sqlite, SqliteArguments>,
     ) -> Query<'q, sqlx::Sqlite, SqliteArguments> {
         let query = query.bind(self.audit).bind(self.keys).bind(self.occurrences).bind(self.moved);
-        query.bind(self.links).bind(self.deliveries)
+        query.bind(self.links).bind(self.deliveries).bind(self.bus_events)
     }
 }
 

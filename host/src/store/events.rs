@@ -65,7 +65,10 @@ impl Store {
     }
 
     /// The events with these numbers.
-    pub(super) async fn events_at(
+    ///
+    /// # Errors
+    /// The log cannot be read, or one of them is missing.
+    pub async fn events_at(
         &self,
         execution_id: &str,
         seqs: &BTreeSet<Seq>,

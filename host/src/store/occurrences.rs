@@ -8,6 +8,7 @@ use weir_engine::id::Timestamp;
 
 use super::{
     Store, StoreError,
+    audit::{self, AuditEntry},
     batch::Rows,
     columns::{Columns, page, signed},
     error::database,
@@ -167,6 +168,26 @@ impl Store {
                     done.map_err(|e| database("write occurrences", e))?;
                 }
                 Ok(())
+            })
+        })
+        .await
+    }
+
+    /// Writes an occurrence that is refused, and `audit` with it; nothing if the occurrence is there already.
+    ///
+    /// # Errors
+    /// The database cannot be written.
+    pub async fn record_refusal(&self, new: &NewOccurrence, audit: AuditEntry) -> Result<(), StoreError> {
+        let unwritable =
+            |e: serde_json::Error| StoreError::Corrupt { what: "an occurrence".to_owned(), reason: e.to_string() };
+        let mut rows = Rows::default();
+        new.push(&mut rows).map_err(unwritable)?;
+        let rows = rows.finish();
+        self.write(move |connection| {
+            Box::pin(async move {
+                let done = sqlx::query(queries::WRITE_OCCURRENCES).bind(rows).execute(&mut *connection).await;
+                let written = done.map_err(|e| database("write an occurrence", e))?.rows_affected();
+                if written > 0 { audit::record(connection, &[audit]).await } else { Ok(()) }
             })
         })
         .await

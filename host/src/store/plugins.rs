@@ -7,14 +7,17 @@ use std::{
     sync::Arc,
 };
 
+use serde_json::json;
 use sqlx::{SqliteConnection, sqlite::SqliteRow};
 use weir_engine::{id::Timestamp, json::Json};
 
 use super::{
     Store, StoreError,
+    bus::{self, NewBusEvent},
     columns::{Columns, signed},
     directory::{TEMPORARY_PREFIX, file_error, write_whole},
     error::database,
+    interest::HostEvent,
     now, queries,
 };
 use crate::hex::sha256_hex;
@@ -95,7 +98,12 @@ impl Store {
         let (bytes, wanted) = (new.bytes, Arc::clone(&plugin.digest));
         blocking(move || write_component(&path, &bytes, &wanted)).await?;
         let row = plugin.clone();
-        self.write(move |connection| Box::pin(insert(connection, row))).await?;
+        let tells = self.interest().wants(HostEvent::PluginInstalled);
+        let news = tells.then(|| installed_event(&plugin));
+        self.write(move |connection| Box::pin(insert(connection, row, news))).await?;
+        if tells {
+            self.inner.news.tell();
+        }
         Ok(Installed { plugin, new: true })
     }
 
@@ -220,7 +228,20 @@ fn sweep(folder: &Path, known: &BTreeSet<String>) -> Result<(), StoreError> {
     Ok(())
 }
 
-async fn insert(connection: &mut SqliteConnection, plugin: PluginRow) -> Result<(), StoreError> {
+/// What the host tells of a plugin that was installed.
+fn installed_event(plugin: &PluginRow) -> NewBusEvent {
+    let PluginRow { name, version, digest, installed_by, .. } = plugin;
+    let data = json!({ "plugin": name, "version": version, "digest": digest, "installed_by": installed_by });
+    let (at, subject) = (plugin.installed_at, format!("{name}@{version}"));
+    // A version that was deleted can be installed again.
+    NewBusEvent::of_host(HostEvent::PluginInstalled, &format!("{subject}/{}", at.0), &subject, at, data)
+}
+
+async fn insert(
+    connection: &mut SqliteConnection,
+    plugin: PluginRow,
+    news: Option<NewBusEvent>,
+) -> Result<(), StoreError> {
     let imports = serde_json::Value::from(plugin.imports).to_string();
     let query = sqlx::query(queries::INSERT_PLUGIN)
         .bind(&*plugin.name)
@@ -232,7 +253,11 @@ async fn insert(connection: &mut SqliteConnection, plugin: PluginRow) -> Result<
         .bind(plugin.enabled)
         .bind(plugin.installed_at.0)
         .bind(&plugin.installed_by);
-    query.execute(connection).await.map(drop).map_err(|e| database("install a plugin", e))
+    query.execute(&mut *connection).await.map_err(|e| database("install a plugin", e))?;
+    match news {
+        Some(news) => bus::record(connection, &news).await,
+        None => Ok(()),
+    }
 }
 
 async fn one(connection: &mut SqliteConnection, name: &str, version: &str) -> Result<PluginRow, StoreError> {

@@ -170,6 +170,16 @@ macro_rules! insert_deliveries {
     };
 }
 
+/// Writes events to the bus; one that is there already stays as it is.
+macro_rules! insert_bus_events {
+    () => {
+        "INSERT INTO bus_events (source, id, type, subject, time, event, lineage, received_at) \
+         SELECT j.value->>0, j.value->>1, j.value->>2, j.value->>3, j.value->>4, j.value->>5, j.value->>6, \
+         j.value->>7 FROM json_each(?) AS j WHERE true ON CONFLICT (source, id) DO NOTHING"
+    };
+}
+
+pub(super) mod bus;
 pub(super) mod triggers;
 pub(super) mod webhooks;
 
@@ -255,7 +265,7 @@ WRITE_COMPANIONS = concat!(insert_audit!(), ";\
     move_triggers!(), ";\
      UPDATE approval_links SET used_at = j.value->>1 FROM json_each(?) AS j \
      WHERE approval_links.hash = unhex(j.value->>0) AND used_at IS NULL;",
-    insert_deliveries!(), ";");
+    insert_deliveries!(), ";", insert_bus_events!(), ";");
 
 BEGIN = "BEGIN IMMEDIATE";
 COMMIT = "COMMIT";
@@ -410,7 +420,7 @@ mod tests {
 
     use super::{
         super::{connect, directory::Directory},
-        ALL, INSERT_EVENTS, INSERT_EXECUTIONS, INSERT_STEPS, triggers, webhooks,
+        ALL, INSERT_EVENTS, INSERT_EXECUTIONS, INSERT_STEPS, bus, triggers, webhooks,
     };
 
     /// Tables that grow with every execution.
@@ -457,13 +467,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut connection = connect::writer(&Directory::prepare(folder.path()).unwrap().database()).await.unwrap();
         let bulk = [INSERT_EXECUTIONS, INSERT_EVENTS, INSERT_STEPS].map(|insertion| insertion.text(4));
-        for (name, text) in ALL
-            .iter()
-            .chain(triggers::ALL)
-            .chain(webhooks::ALL)
-            .copied()
-            .chain(bulk.iter().map(|text| ("bulk", &**text)))
-        {
+        let all = ALL.iter().chain(triggers::ALL).chain(webhooks::ALL).chain(bus::ALL).copied();
+        for (name, text) in all.chain(bulk.iter().map(|text| ("bulk", &**text))) {
             let with_plan =
                 |s: &&str| !["", "BEGIN IMMEDIATE", "COMMIT", "ROLLBACK"].contains(s) && !s.starts_with("PRAGMA");
             for statement in text.split(';').map(str::trim).filter(with_plan) {
@@ -474,6 +479,7 @@ mod tests {
                     || name.starts_with("NOTICES")
                     || name.starts_with("OCCURRENCES")
                     || name.starts_with("DELIVERIES")
+                    || name.starts_with("BUS_EVENTS")
                     || name == "STEPS";
                 assert!(!listing || !plan.iter().any(|detail| detail.contains("TEMP B-TREE")), "{name}: {plan:#?}");
             }

@@ -173,7 +173,7 @@ impl Store {
         audit: AuditEntry,
     ) -> Result<bool, StoreError> {
         let id = id.to_owned();
-        self.write(move |connection| {
+        self.write_triggers(move |connection| {
             Box::pin(async move {
                 let query = sqlx::query(queries::ENABLE_TRIGGER).bind(now().0).bind(next_at.map(|at| at.0)).bind(&id);
                 let done = query.execute(&mut *connection).await.map_err(|e| database("enable a trigger", e))?;
@@ -190,7 +190,7 @@ impl Store {
     /// The database cannot be written.
     pub async fn disable_trigger(&self, id: &str, audit: AuditEntry) -> Result<bool, StoreError> {
         let id = id.to_owned();
-        self.write(move |connection| {
+        self.write_triggers(move |connection| {
             Box::pin(async move {
                 let query = sqlx::query(queries::DISABLE_TRIGGER).bind(&id);
                 let done = query.execute(&mut *connection).await.map_err(|e| database("disable a trigger", e))?;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use serde_json::json;
 use sqlx::{SqliteConnection, SqliteExecutor, sqlite::SqliteRow};
 use uuid::Uuid;
 use weir_engine::{id::Timestamp, json::Json};
@@ -9,9 +10,12 @@ use weir_engine::{id::Timestamp, json::Json};
 use super::{
     Store, StoreError,
     audit::{self, AuditEntry},
+    bus::{self, NewBusEvent},
     columns::{Columns, page},
     error::database,
-    folded, now, queries,
+    folded,
+    interest::HostEvent,
+    now, queries,
     triggers::{self, NewTrigger},
 };
 use crate::hex::sha256_hex;
@@ -109,7 +113,15 @@ impl Store {
     /// # Errors
     /// [`StoreError::NameTaken`], [`StoreError::PathTaken`]; the database cannot be written.
     pub async fn create_workflow(&self, new: NewWorkflow) -> Result<Saved, StoreError> {
-        self.write(move |connection| Box::pin(create(connection, new))).await
+        let tells = self.interest().wants(HostEvent::WorkflowPublished);
+        self.write_triggers(move |connection| {
+            Box::pin(async move {
+                let saved = create(connection, new).await?;
+                tell(connection, &saved, tells).await?;
+                Ok(saved)
+            })
+        })
+        .await
     }
 
     /// Replaces name, description, active and definition of a workflow; makes a new version where the definition's text
@@ -121,7 +133,15 @@ impl Store {
     /// database cannot be written.
     pub async fn update_workflow(&self, id: &str, new: NewWorkflow) -> Result<Saved, StoreError> {
         let id = id.to_owned();
-        self.write(move |connection| Box::pin(update(connection, id, new))).await
+        let tells = self.interest().wants(HostEvent::WorkflowPublished);
+        self.write_triggers(move |connection| {
+            Box::pin(async move {
+                let saved = update(connection, id, new).await?;
+                tell(connection, &saved, tells && saved.new_version).await?;
+                Ok(saved)
+            })
+        })
+        .await
     }
 
     /// Deletes a workflow with its triggers, and frees its name. Its versions stay for the executions that ran them.
@@ -130,7 +150,7 @@ impl Store {
     /// [`StoreError::NotFound`]; the database cannot be written.
     pub async fn delete_workflow(&self, id: &str) -> Result<(), StoreError> {
         let id = id.to_owned();
-        self.write(move |connection| {
+        self.write_triggers(move |connection| {
             Box::pin(async move {
                 let query = sqlx::query(queries::DELETE_WORKFLOW).bind(now().0).bind(&id);
                 let done = query.execute(&mut *connection).await.map_err(|e| database("delete a workflow", e))?;
@@ -204,6 +224,17 @@ impl Store {
         let rows = query.fetch_all(&self.inner.readers).await.map_err(|e| database("list workflows", e))?;
         rows.iter().map(workflow_row).collect()
     }
+}
+
+/// Tells of a new version where somebody waits for that.
+async fn tell(connection: &mut SqliteConnection, saved: &Saved, tells: bool) -> Result<(), StoreError> {
+    if !tells {
+        return Ok(());
+    }
+    let WorkflowRow { id, name, version, active, .. } = &saved.workflow;
+    let data = json!({ "workflow": { "id": id, "name": name, "version": version }, "active": active });
+    let key = format!("{id}/{version}");
+    bus::record(connection, &NewBusEvent::of_host(HostEvent::WorkflowPublished, &key, id, now(), data)).await
 }
 
 async fn create(connection: &mut SqliteConnection, new: NewWorkflow) -> Result<Saved, StoreError> {

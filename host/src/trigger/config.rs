@@ -21,7 +21,10 @@ pub use self::{
     webhook::{BODY_BYTES_DEFAULT, BODY_BYTES_MAX, PATH_BYTES_MAX, Respond, Scheme, WebhookConfig, is_path},
 };
 use super::cron::{CatchUp, CronError, Overlap, Schedule};
-use crate::{schema, store::NewTrigger};
+use crate::{
+    schema,
+    store::{HostEvent, NewTrigger, is_type},
+};
 
 /// The most characters of a schedule, a zone, an event's type, an agent's or a workflow's name.
 const TEXT_CHARACTERS_MAX: usize = 256;
@@ -64,7 +67,7 @@ pub struct CronConfig {
 /// Which events start something.
 #[derive(Debug, Clone)]
 pub struct EventConfig {
-    /// The type that an event has to have, exactly.
+    /// The type that an event has to have; one that ends with `.*` stands for all types that begin so.
     pub event_type: String,
     /// What else must hold of it.
     pub filter: Option<Filter>,
@@ -77,7 +80,7 @@ pub struct CompletionConfig {
     pub agent_id: Option<String>,
     /// A workflow, or a step in one, with this id or name.
     pub workflow_id: Option<String>,
-    /// One of these ends; any where there is none.
+    /// One of these ends.
     pub statuses: Vec<Status>,
 }
 
@@ -231,6 +234,16 @@ fn event(fields: &mut Fields<'_>, diagnostics: &mut Diagnostics) -> Option<Event
         fields.missing("event_type", diagnostics);
     }
     let event_type = named(fields, "event_type", diagnostics)?;
+    if event_type.strip_suffix(".*").unwrap_or(&event_type).contains('*') || event_type == ".*" {
+        let message = "a `*` can only stand at the end, after a point: `com.example.*`";
+        diagnostics.error(&fields.place.at("event_type"), DiagnosticCode::InvalidValue, message);
+    }
+    let is_own = |event: &HostEvent| is_type(&event_type, event.as_str());
+    if event_type.starts_with("weir.") && !HostEvent::ALL.iter().any(is_own) {
+        let own = HostEvent::ALL.map(HostEvent::as_str).join(", ");
+        let message = format!("the host has no event {event_type:?}; it has {own}");
+        diagnostics.warning(&fields.place.at("event_type"), DiagnosticCode::InvalidValue, message);
+    }
     Some(EventConfig { event_type, filter })
 }
 
@@ -256,8 +269,13 @@ fn completion(fields: &mut Fields<'_>, diagnostics: &mut Diagnostics) -> Complet
     }
 }
 
-/// One end, or a list of them.
+/// One end, or a list of them; completed where there is none.
 fn statuses(fields: &mut Fields<'_>, diagnostics: &mut Diagnostics) -> Vec<Status> {
+    let named = named_statuses(fields, diagnostics);
+    if named.is_empty() { vec![Status::Completed] } else { named }
+}
+
+fn named_statuses(fields: &mut Fields<'_>, diagnostics: &mut Diagnostics) -> Vec<Status> {
     if fields.value("status").is_none_or(|value| !value.is_array()) {
         return fields.word("status", &ENDS, diagnostics).into_iter().collect();
     }

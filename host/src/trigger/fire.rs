@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// The most bytes of a reason that is kept.
-const REASON_BYTES_MAX: usize = 1_000;
+pub(super) const REASON_BYTES_MAX: usize = 1_000;
 
 /// One time that a trigger has reason to start something.
 #[derive(Debug, Clone)]
@@ -27,7 +27,7 @@ pub struct Firing {
     pub scheduled_for: Option<Timestamp>,
     /// What the execution is given.
     pub input: Json,
-    /// What `$.trigger` shows (see [`about`](super::about)).
+    /// What `$.trigger` shows (see [`about`]).
     pub trigger: Json,
     /// Of a schedule: how far it has come with this, whatever becomes of it.
     pub moved: Option<Moved>,

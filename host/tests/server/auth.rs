@@ -76,10 +76,14 @@ async fn a1_no_spelling_of_a_path_passes_for_a_public_one() {
         assert_eq!(host.raw(&request("DELETE", path, "")).await.status, 401, "{path}");
     }
     for Route { path, access, .. } in ROUTES {
+        let ends_in_a_name = path.ends_with('}');
         let path = path.replace(['{', '}'], "");
-        for spelling in
-            [format!("{path}/"), format!("/{path}"), format!("/.{path}"), path.to_uppercase(), format!("{path};x")]
-        {
+        let mut spellings = vec![format!("{path}/"), format!("/{path}"), format!("/.{path}"), path.to_uppercase()];
+        // Where a public path ends in a name, that is another name, which its handler looks up in vain.
+        if !(ends_in_a_name && *access == Access::Public) {
+            spellings.push(format!("{path};x"));
+        }
+        for spelling in spellings {
             let status = host.raw(&request("GET", &spelling, "")).await.status;
             assert!(status == 401, "{spelling} of {access:?} answered {status}");
         }

@@ -54,7 +54,7 @@ async fn p4_a_person_is_shown_the_questions_that_they_may_decide() {
     let full = json!({ "roles": [], "users": [], "quorum": 1, "requester_may_decide": false });
     let others = asked(&store, full, &[], None).await;
     let approver: Option<&[&str]> = Some(&["approver"]);
-    assert_eq!(mine(&store, "ann", approver).await, [anyone.clone()]);
+    assert_eq!(mine(&store, "ann", approver).await, std::slice::from_ref(&anyone));
     assert_eq!(mine(&store, "bob", approver).await, [anyone.clone(), bob.clone(), others.clone()]);
     let both: Option<&[&str]> = Some(&["approver", "operator"]);
     assert_eq!(mine(&store, "kim", both).await, [anyone.clone(), operators.clone(), others.clone()]);
@@ -104,7 +104,7 @@ async fn notices_are_written_with_their_question_and_each_is_sent_or_given_up() 
     let again = NoticeRow { attempts: 1, next_at: Some(later), ..due[1].clone() };
     store.update_notice(again).await.unwrap();
     assert_eq!(store.next_notice().await.unwrap(), Some(later));
-    assert_eq!(store.notices(Some(Dead), None, 10).await.unwrap(), [dead.clone()]);
+    assert_eq!(store.notices(Some(Dead), None, 10).await.unwrap(), std::slice::from_ref(&dead));
     assert!(store.retry_notice(dead.id.clone(), audit()).await.unwrap());
     assert!(!store.retry_notice(dead.id, audit()).await.unwrap(), "it is under way again");
     assert_eq!(store.notices_due(now(), 10).await.unwrap()[0].attempts, 0);

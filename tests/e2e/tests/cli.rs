@@ -303,7 +303,9 @@ fn told_all(told: &str, more: &[&str]) -> Result<()> {
     ensure!(told.starts_with("listening on http://127.0.0.1:"), "another first line: {told}");
     let plugins = ["text 0.1.0", "data 0.1.0", "triage 0.1.0"];
     let steps = ["customer_messages", "invoice_check", "each[11].rate", "asks:", "escalate (by admin)", "completed"];
-    for word in plugins.iter().chain(&steps).chain(&["Customer messages:"]).chain(more) {
+    let triggers =
+        ["*/10 * * * * * (Europe/Berlin)", "It is 20", "POST /webhooks/orders", "A-1007 is confirmed", "duplicate"];
+    for word in plugins.iter().chain(&steps).chain(&triggers).chain(&["Customer messages:"]).chain(more) {
         ensure!(told.contains(word), "{word} is not told: {told}");
     }
     ensure!(!told.contains('\u{1b}'), "colours where no terminal is: {told}");
@@ -340,8 +342,11 @@ async fn the_demo_goes_from_nothing_to_a_digest() -> Result<()> {
     // The second time goes on with the same data, and serves until it is told to stop.
     arguments.pop();
     let told = until_interrupted(&arguments, "serving on").await.context("running the demo again")?;
-    told_all(&told, &["where to go on", "curl -H", "approvals list"])?;
+    told_all(&told, &["where to go on", "curl -H", "approvals list", "webhook-signature: v1,"])?;
     let host = data.start().await?;
-    ensure!(host.api.all("/api/executions?status=completed").await?.len() == 2, "an execution is lost");
+    let completed =
+        async |workflow: &str| host.api.all(&format!("/api/executions?status=completed&workflow={workflow}")).await;
+    ensure!(completed("customer_messages").await?.len() == 2, "an execution is lost");
+    ensure!(completed("order_received").await?.len() == 2, "a webhook started nothing, or something twice");
     Ok(())
 }

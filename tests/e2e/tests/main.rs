@@ -6,6 +6,7 @@ mod bad_input;
 mod cli;
 mod crash;
 mod durable;
+mod events;
 mod load;
 mod locked;
 mod nesting;

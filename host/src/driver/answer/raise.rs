@@ -60,7 +60,7 @@ fn too_high(limits: &Limits, ceilings: &Limits) -> impl Iterator<Item = SchemaPr
 /// The number as authors write it.
 #[expect(clippy::cast_precision_loss, reason = "a message; limits fit a float's whole numbers")]
 fn in_units(amount: u64, unit: u64) -> Value {
-    if amount % unit == 0 { Value::from(amount / unit) } else { Value::from(amount as f64 / unit as f64) }
+    if amount.is_multiple_of(unit) { Value::from(amount / unit) } else { Value::from(amount as f64 / unit as f64) }
 }
 
 #[cfg(test)]

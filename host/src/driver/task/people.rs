@@ -34,9 +34,14 @@ impl Task {
     pub(super) fn on_answer(&mut self, answer: Answer, reply: oneshot::Sender<Result<Answered, DecideError>>) {
         let ceilings = &self.inner.config.ceilings;
         let answered = answer::input(&self.execution, &answer, ceilings, store::now()).and_then(|(answered, input)| {
-            let took = self.feed_with(input, answer.companions, |event| match event {
-                Event::Voted { .. } | Event::Decided { .. } | Event::Resumed { .. } => true,
-                other => matches!(other, Event::ExecutionCancelled { .. }),
+            let took = self.feed_with(input, answer.companions, |event| {
+                matches!(
+                    event,
+                    Event::Voted { .. }
+                        | Event::Decided { .. }
+                        | Event::Resumed { .. }
+                        | Event::ExecutionCancelled { .. }
+                )
             });
             // The time of the question may have been up just now.
             if took {

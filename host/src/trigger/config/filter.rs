@@ -10,7 +10,8 @@ use weir_engine::{
 /// What must hold of news from outside.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Filter {
-    /// The input has these members, equal to these; its other members do not matter.
+    /// The input has these members, equal to these; its other members do not matter. Where it has none of a name, the
+    /// event's attribute of that name counts.
     Members(Map<String, Value>),
     /// A condition over `$.input` and `$.trigger`.
     Condition(Condition),
@@ -42,7 +43,9 @@ impl Filter {
     pub fn passes(&self, input: &Value, trigger: &Value) -> bool {
         match self {
             Self::Members(members) => {
-                let is_equal = |(name, value)| input.get(name).is_some_and(|found| condition::equal(found, value));
+                let attributes = trigger.get("event").and_then(Value::as_object);
+                let found = |name: &String| input.get(name).or_else(|| attributes?.get(name));
+                let is_equal = |(name, value)| found(name).is_some_and(|found| condition::equal(found, value));
                 members.iter().all(is_equal)
             }
             Self::Condition(condition) => condition.evaluate(&Scope { input, trigger }, &mut Vec::new()),

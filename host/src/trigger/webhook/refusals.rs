@@ -33,13 +33,14 @@ impl Refusals {
 
 impl Room {
     fn admit(&mut self, now: i64) -> Option<u64> {
-        // A clock that was set back must not close the room for long.
-        let used_until = self.used_until.clamp(now - INTERVAL_US, now + BURST * INTERVAL_US);
-        if used_until + INTERVAL_US > now + BURST * INTERVAL_US {
+        let full = now + BURST * INTERVAL_US;
+        // Beyond that it is a clock that was set back, which must not close the room.
+        let used_until = if self.used_until > full { now } else { self.used_until.max(now) };
+        if used_until + INTERVAL_US > full {
             self.left_out += 1;
             return None;
         }
-        self.used_until = used_until.max(now) + INTERVAL_US;
+        self.used_until = used_until + INTERVAL_US;
         Some(std::mem::take(&mut self.left_out))
     }
 }
