@@ -26,6 +26,7 @@ mod users;
 
 use self::{known::Known, password::Passwords, sessions::Limits as SignInLimits};
 use crate::{
+    hex::hex,
     identity::{Principal, Roles},
     store::{Store, StoreError},
 };
@@ -202,15 +203,6 @@ fn secret() -> String {
 
 fn hash(secret: &[u8]) -> Hash {
     Sha256::digest(secret).into()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// A hash as it is stored, or `None` for something else.

@@ -5,6 +5,7 @@
 
 mod answer;
 mod catalog;
+mod crashes;
 mod current;
 mod delivery;
 mod ended;
@@ -45,6 +46,7 @@ pub use self::{
     workflows::{Checked, CompileError, Compiled, check},
 };
 use self::{
+    crashes::Crashes,
     current::Current,
     ended::Listeners,
     live::Live,
@@ -110,6 +112,7 @@ pub(crate) struct Inner {
     schemas: Schemas,
     ended: Listeners,
     tasks: Mutex<HashMap<Arc<str>, mpsc::Sender<News>>>,
+    crashes: Crashes,
     live: Live,
     timers: Timers,
     room: Arc<Semaphore>,
@@ -231,6 +234,7 @@ impl Driver {
             schemas: Schemas::default(),
             ended: Listeners::default(),
             tasks: Mutex::default(),
+            crashes: Crashes::default(),
             live: Live::default(),
             timers: Timers::default(),
             room: Arc::new(Semaphore::new(config.executions_max)),
@@ -299,10 +303,7 @@ impl Driver {
             companions: companions.clone(),
             reply,
         };
-        match self.deliver(id, news).await? {
-            Ok(()) => Ok(()),
-            Err(status) => Err(SignalError::Ended(status)),
-        }
+        self.deliver(id, news).await?
     }
 
     /// Gives a person's answer to an execution that asks: to a human step, or to a pause at a limit. What is written with

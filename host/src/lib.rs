@@ -9,6 +9,7 @@ pub mod client;
 pub mod config;
 pub mod driver;
 pub mod egress;
+mod hex;
 mod host;
 pub mod identity;
 pub mod notices;

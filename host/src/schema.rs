@@ -2,6 +2,7 @@
 //! for them; patterns run in linear time.
 
 mod weight;
+mod work;
 
 use jsonschema::{Draft, PatternOptions, Validator};
 use serde_json::Value;
@@ -41,7 +42,12 @@ impl SchemaProblem {
 
 /// A compiled schema.
 #[derive(Debug)]
-pub struct Schema(Validator);
+pub struct Schema {
+    validator: Validator,
+    source: Value,
+    /// How many of its parts can be applied to one place of a value; `None` where that has no bound.
+    weight: Option<u64>,
+}
 
 impl Schema {
     /// Compiles a schema; references that lead outside it are refused.
@@ -49,20 +55,27 @@ impl Schema {
     /// # Errors
     /// What is wrong with the schema, and where in it.
     pub fn compile(schema: &Value) -> Result<Self, SchemaProblem> {
-        bounded(schema)?;
+        let weight = bounded(schema)?;
         let patterns = PatternOptions::regex().size_limit(PATTERN_BYTES_MAX).dfa_size_limit(PATTERN_BYTES_MAX);
         let options = jsonschema::options().offline().with_draft(Draft::Draft202012).with_pattern_options(patterns);
-        let validator = options.build(schema);
-        validator.map(Self).map_err(|e| SchemaProblem::new(e.instance_path().to_string(), shortened(e.to_string())))
+        let wrong = |e: jsonschema::ValidationError<'_>| {
+            SchemaProblem::new(e.instance_path().to_string(), shortened(e.to_string()))
+        };
+        let validator = options.build(schema).map_err(wrong)?;
+        Ok(Self { validator, source: schema.clone(), weight })
     }
 
-    /// Everything that is wrong with `value`, up to a bound.
+    /// Everything that is wrong with `value`, up to a bound. A value that would take too long to check is wrong, too.
     #[must_use]
     pub fn problems(&self, value: &Value) -> Vec<SchemaProblem> {
+        let is_small = self.weight.is_some_and(|weight| work::is_small(weight, value));
+        if !is_small && !work::is_bearable(&self.source, value) {
+            return vec![SchemaProblem::new("", "too large or too deep to be checked by its schema".to_owned())];
+        }
         let problem = |e: jsonschema::ValidationError<'_>| {
             SchemaProblem::new(e.instance_path().to_string(), shortened(e.to_string()))
         };
-        self.0.iter_errors(value).take(PROBLEMS_MAX).map(problem).collect()
+        self.validator.iter_errors(value).take(PROBLEMS_MAX).map(problem).collect()
     }
 }
 
@@ -75,8 +88,8 @@ pub fn problems(schema: &Value, value: &Value) -> Vec<SchemaProblem> {
     }
 }
 
-/// Refuses what would cost too much to compile or to apply.
-fn bounded(schema: &Value) -> Result<(), SchemaProblem> {
+/// Refuses what would cost too much to compile or to apply; tells the schema's weight, where it has one.
+fn bounded(schema: &Value) -> Result<Option<u64>, SchemaProblem> {
     let bytes = schema.to_string().len();
     if bytes > SCHEMA_BYTES_MAX {
         let message = format!("the schema has {bytes} bytes, the most is {SCHEMA_BYTES_MAX}");

@@ -6,7 +6,6 @@
 use std::{fmt, path::PathBuf, sync::Arc};
 
 use futures_util::future::BoxFuture;
-use sha2::{Digest as _, Sha256};
 use sqlx::{SqliteConnection, SqlitePool};
 use tokio::sync::{Mutex, Notify, mpsc, oneshot};
 use weir_engine::{event::Record, execution::Summary, id::Timestamp};
@@ -58,7 +57,7 @@ pub use self::{
     companion::{Companion, IdempotencyKey},
     deliveries::{DeliveryRow, DeliveryVerdict, NewDelivery, REFUSED_KEPT},
     error::StoreError,
-    executions::{ExecutionFilter, ExecutionRow, StoredExecution, Unfinished, Wake},
+    executions::{ExecutionFilter, ExecutionRow, StoredExecution, Unfinished},
     folded::folded,
     interest::{HostEvent, Interest, bare_agent, is_type},
     links::{LINKS_MAX, LinkHash, LinkRow},
@@ -254,16 +253,4 @@ impl Store {
 pub fn now() -> Timestamp {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     Timestamp(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
-}
-
-/// SHA-256 in hex.
-fn digest(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        text.extend([byte >> 4, byte & 15].map(|half| char::from_digit(half.into(), 16).unwrap_or('0')));
-        text
-    })
 }

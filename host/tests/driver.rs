@@ -143,6 +143,11 @@ async fn a_paused_execution_goes_on_when_its_limit_is_raised() {
     let id = bench.start(&workflow, json!({})).await;
     bench.log_until(&id, |log| matches!(log.last().unwrap().event, Event::Paused { .. })).await;
     let mut raise = answer("raise");
+    for (unfit, field) in [("timeout_seconds", "/data/timeout_seconds"), ("max_steps", "/data/max_steps")] {
+        raise.data = Some(json!({ "tool_calls_limit": 2, unfit: 1e9 }).into());
+        let refused = bench.driver.decide(&id, raise.clone()).await;
+        assert!(matches!(&refused, Err(DecideError::Unfit(p)) if p.len() == 1 && p[0].field == field), "{refused:?}");
+    }
     raise.data = Some(json!({ "tool_calls_limit": 2 }).into());
     bench.driver.decide(&id, raise).await.unwrap();
     bench.log_until(&id, |log| matches!(log.last().unwrap().event, Event::ExecutionCompleted { .. })).await;

@@ -6,6 +6,7 @@ mod api;
 mod approvals;
 mod auth;
 mod bodies;
+mod bombs;
 mod cloud_events;
 mod documented;
 mod events;

@@ -63,7 +63,6 @@ CREATE TABLE executions (
 CREATE INDEX executions_by_workflow ON executions (workflow_id, id);
 -- What has not ended, for recovery, and what ended badly, for people. Most executions complete and cost nothing here.
 CREATE INDEX executions_by_status ON executions (status, id) WHERE status <> 'completed';
-CREATE INDEX executions_to_wake ON executions (wake_at) WHERE idle = 1 AND wake_at IS NOT NULL;
 
 -- The truth. One row for what was appended at once: `data` is an array of [at, event], `seq` the number of the first. A
 -- table with rowids: a chunk of 1 to 4 KB then needs no overflow page.

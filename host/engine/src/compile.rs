@@ -26,6 +26,7 @@ use jumps::Jumps;
 use layout::Layout;
 use names::Names;
 use references::Scopes;
+pub use similar::edit_distance;
 use work::Work;
 
 /// What is installed, or what a version is pinned to.

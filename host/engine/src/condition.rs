@@ -11,7 +11,7 @@ use crate::{
         fields::{Fields, shown, too_many, wrong_type},
     },
     json::kind_of,
-    reference::{self, Reference, Template, View, budget::Budget, compare},
+    reference::{self, MissingReason, Reference, Template, View, budget::Budget, compare},
 };
 
 /// How deep groups may be nested.
@@ -100,7 +100,8 @@ impl Condition {
         node.filter(|_| errors || !diagnostics.has_errors()).map(Self)
     }
 
-    /// Whether it holds. A field that is missing is null. Comparisons that make no sense are false and leave a warning.
+    /// Whether it holds. A field that is missing is null; one that selects too much is, too, and leaves a warning.
+    /// Comparisons that make no sense are false and leave a warning.
     pub fn evaluate(&self, view: &dyn View, warnings: &mut Vec<String>) -> bool {
         holds(&self.0, view, warnings)
     }
@@ -147,7 +148,12 @@ fn holds(node: &Node, view: &dyn View, warnings: &mut Vec<String>) -> bool {
 
 impl Test {
     fn holds(&self, view: &dyn View, warnings: &mut Vec<String>) -> bool {
-        let field = self.field.resolve(view).unwrap_or(Cow::Owned(Value::Null));
+        let field = self.field.select(view).unwrap_or_else(|missing| {
+            if missing.reason == MissingReason::TooLarge {
+                warnings.push(format!("{missing}: taken as null"));
+            }
+            Cow::Owned(Value::Null)
+        });
         if self.operator == Operator::Exists {
             return !field.is_null();
         }

@@ -118,14 +118,6 @@ impl Definition {
         definition.sound = !diagnostics.has_errors();
         (definition, diagnostics.finish())
     }
-
-    /// SHA-256, in hex, of a definition as it was written; the order of members does not matter.
-    #[must_use]
-    pub fn digest(value: &Value) -> String {
-        let mut text = String::new();
-        canonical(value, &mut text);
-        hex_digest(&text)
-    }
 }
 
 /// SHA-256 of a text, in hex.
@@ -134,33 +126,6 @@ pub(crate) fn hex_digest(text: &str) -> String {
         let _ = write!(hex, "{byte:02x}");
         hex
     })
-}
-
-/// Compact JSON with the members of objects in the order of their names.
-fn canonical(value: &Value, text: &mut String) {
-    match value {
-        Value::Array(items) => {
-            text.push('[');
-            for (index, item) in items.iter().enumerate() {
-                text.push_str(if index > 0 { "," } else { "" });
-                canonical(item, text);
-            }
-            text.push(']');
-        }
-        Value::Object(members) => {
-            let mut members: Vec<_> = members.iter().collect();
-            members.sort_by_key(|(name, _)| *name);
-            text.push('{');
-            for (index, (name, member)) in members.into_iter().enumerate() {
-                text.push_str(if index > 0 { "," } else { "" });
-                text.push_str(&Value::from(name.as_str()).to_string());
-                text.push(':');
-                canonical(member, text);
-            }
-            text.push('}');
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => text.push_str(&value.to_string()),
-    }
 }
 
 fn read(mut fields: Fields<'_>, diagnostics: &mut Diagnostics) -> Definition {

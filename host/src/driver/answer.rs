@@ -1,8 +1,9 @@
 //! What people answer: to a human step, or to a pause at a limit.
 
 mod permit;
+mod raise;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use weir_engine::{
     approvers::Approvers,
     event::Decision,
@@ -103,8 +104,13 @@ pub enum DecideError {
     Changed(String),
 }
 
-/// The engine's input for an answer.
-pub(super) fn input(execution: &Execution, answer: &Answer, now: Timestamp) -> Result<(Answered, Input), DecideError> {
+/// The engine's input for an answer; what is raised stays within the host's `ceilings`.
+pub(super) fn input(
+    execution: &Execution,
+    answer: &Answer,
+    ceilings: &Limits,
+    now: Timestamp,
+) -> Result<(Answered, Input), DecideError> {
     let decision = Decision {
         option_id: answer.option_id.clone(),
         comment: answer.comment.clone(),
@@ -115,7 +121,7 @@ pub(super) fn input(execution: &Execution, answer: &Answer, now: Timestamp) -> R
     };
     let call = match answer.approval_id {
         Some(call) => call,
-        None if execution.summary().paused.is_some() => return resume(decision, &answer.decided_by),
+        None if execution.summary().paused.is_some() => return resume(decision, &answer.decided_by, ceilings),
         None => only(execution)?,
     };
     let question = execution.question(call).ok_or(DecideError::NotOpen(call))?;
@@ -174,7 +180,7 @@ fn only(execution: &Execution) -> Result<CallId, DecideError> {
 
 /// An answer to a pause: raise the limits that `data` names, or stop. Whoever lets an execution spend more, or ends it,
 /// must be allowed to run executions, too.
-fn resume(decision: Decision, principal: &Principal) -> Result<(Answered, Input), DecideError> {
+fn resume(decision: Decision, principal: &Principal, ceilings: &Limits) -> Result<(Answered, Input), DecideError> {
     if !(principal.may(Role::Approver) && principal.may(Role::Operator)) {
         let needed = "a pause at a limit needs the roles \"approver\" and \"operator\"";
         return Err(DecideError::NotAllowed(needed.to_owned()));
@@ -182,28 +188,13 @@ fn resume(decision: Decision, principal: &Principal) -> Result<(Answered, Input)
     let decided_by = decision.decided_by.clone();
     let input = match decision.option_id.as_deref() {
         Some(STOP) => Input::Cancel { cancelled_by: decided_by, reason: decision.comment.clone() },
-        Some(RAISE) => Input::Resume { limits: raised(decision.data.as_ref())?, decided_by },
+        Some(RAISE) => Input::Resume { limits: raise::limits(decision.data.as_ref(), ceilings)?, decided_by },
         _ => {
             let message = format!("choose {RAISE:?} with the new limits as data, or {STOP:?}");
             return Err(DecideError::Unfit(vec![SchemaProblem::new("/option_id", message)]));
         }
     };
     Ok((Answered { approval_id: None, decision, missing: 0 }, input))
-}
-
-fn raised(data: Option<&Json>) -> Result<Limits, DecideError> {
-    let nothing = json!({});
-    let data = data.map_or(&nothing, Json::value);
-    let (limits, problems) = weir_engine::definition::parse_guardrails(data, "/data");
-    if problems.is_empty() && limits != Limits::default() {
-        return Ok(limits);
-    }
-    let mut problems: Vec<SchemaProblem> =
-        problems.into_iter().map(|p| SchemaProblem::new(p.field, p.message)).collect();
-    if problems.is_empty() {
-        problems.push(SchemaProblem::new("/data", "name at least one guardrail and its new value".to_owned()));
-    }
-    Err(DecideError::Unfit(problems))
 }
 
 /// Whether a decision fits what was asked.

@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::Value;
 use weir_engine::{
-    compile::{ArgumentProblem, Catalog, Found},
+    compile::{ArgumentProblem, Catalog, Found, edit_distance},
     graph::{Target, Wants},
     json::Json,
 };
@@ -130,7 +130,7 @@ impl Catalog for HostCatalog {
         let mut scored: Vec<(usize, String)> = all
             .map(|full| {
                 let own = full.split_once('.').map_or(full.as_str(), |(_, own)| own);
-                (distance(own, bare).min(distance(&full, name)), full)
+                (edit_distance(own, bare).min(edit_distance(&full, name)), full)
             })
             .filter(|(distance, full)| *distance <= full.len() / 2)
             .collect();
@@ -174,22 +174,6 @@ fn kind(agent: bool) -> &'static str {
 fn entry<'a>(row: &'a PluginRow, name: &str, agent: bool) -> Option<&'a Value> {
     let entries = Json::value(&row.descriptor).get(kind(agent))?.as_array()?;
     entries.iter().find(|entry| entry.get("name").and_then(Value::as_str) == Some(name))
-}
-
-/// Edit distance (V. I. Levenshtein, 1966) of two short names.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().take(128).collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().take(128).enumerate() {
-        let mut diagonal = i;
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(x != *y);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]

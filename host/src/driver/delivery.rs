@@ -9,6 +9,7 @@ use super::{
     Driver, Inner, SignalError, lock,
     task::{NEWS_QUEUE, News, Task},
 };
+use crate::store;
 
 /// How often news is delivered again to an execution that left memory just then.
 const DELIVERIES_MAX: usize = 16;
@@ -39,13 +40,17 @@ impl Driver {
     /// leaves. Tells whether the news got there.
     async fn load(&self, id: &str, news: News) -> Result<bool, SignalError> {
         let inner = &self.inner;
+        if inner.crashes.rests_until(id, store::now()).is_some() {
+            let reason = "its task failed a moment ago, try again later".to_owned();
+            return Err(SignalError::Load { execution_id: id.to_owned(), reason });
+        }
         let room = inner.room.clone().acquire_owned().await.map_err(|_| SignalError::Stopping)?;
         if *inner.stopping.borrow() {
             return Err(SignalError::Stopping);
         }
         let (sender, receiver) = mpsc::channel(NEWS_QUEUE);
         // Taken before the log is read: of two that read it at once, the second would go on from a state of before.
-        let place = match Place::take(inner, id, &sender) {
+        let place = match Place::take(inner, id.into(), &sender) {
             Ok(place) => place,
             Err(other) => return Ok(other.send(news).await.is_ok()),
         };
@@ -56,49 +61,54 @@ impl Driver {
             return Err(SignalError::Ended(execution.status()));
         }
         let mut task = Task::new(inner.clone(), id, execution, room);
-        task.resume(sender.clone(), receiver);
         let sent = sender.try_send(news).is_ok();
-        place.keep();
+        task.resume(place, sender, receiver);
         tokio::spawn(task.run());
         Ok(sent)
     }
 }
 
-/// The place of an execution's task among all, held while its log is read. News may already be sent there; if there is
-/// no task in the end, its senders notice and try again.
-struct Place<'a> {
-    inner: &'a Inner,
-    id: Option<Arc<str>>,
+/// The place of an execution's task among all, held while its log is read, and by the task as long as it lives. News may
+/// already be sent there; if there is no task in the end, its senders notice and try again.
+pub(super) struct Place {
+    inner: Arc<Inner>,
+    id: Arc<str>,
 }
 
-impl<'a> Place<'a> {
+impl Place {
     /// Takes the place of execution `id`; where it is taken, gives the way to who has it.
-    fn take(inner: &'a Inner, id: &str, sender: &mpsc::Sender<News>) -> Result<Self, mpsc::Sender<News>> {
-        match lock(&inner.tasks).entry(id.into()) {
+    pub(super) fn take(
+        inner: &Arc<Inner>,
+        id: Arc<str>,
+        sender: &mpsc::Sender<News>,
+    ) -> Result<Self, mpsc::Sender<News>> {
+        match lock(&inner.tasks).entry(id.clone()) {
             Entry::Occupied(other) => Err(other.get().clone()),
             Entry::Vacant(place) => {
-                let id = place.key().clone();
                 place.insert(sender.clone());
-                Ok(Self { inner, id: Some(id) })
+                Ok(Self { inner: inner.clone(), id })
             }
         }
     }
-
-    /// The task has it now, and gives it up itself.
-    fn keep(mut self) {
-        self.id = None;
-    }
 }
 
-impl Drop for Place<'_> {
+impl Drop for Place {
     fn drop(&mut self) {
-        if let Some(id) = self.id.take() {
-            lock(&self.inner.tasks).remove(&id);
+        lock(&self.inner.tasks).remove(&self.id);
+        if std::thread::panicking() {
+            self.inner.on_crash(&self.id);
         }
     }
 }
 
 impl Inner {
+    /// Memory is of no use any more: the execution goes on from its log, but not at once.
+    fn on_crash(&self, id: &Arc<str>) {
+        let due = self.crashes.note(id, store::now());
+        tracing::error!(execution.id = %id, "the task of execution {id} panicked; it is loaded again later");
+        self.timers.set(due, id.clone());
+    }
+
     fn task(&self, id: &str) -> Option<mpsc::Sender<News>> {
         lock(&self.tasks).get(id).cloned()
     }
@@ -114,5 +124,43 @@ impl Inner {
         let graph = self.workflows.graph_for(&self.store, &started).await.map_err(|e| cannot(e.to_string()))?;
         let execution = Execution::replay(graph, records).map_err(|e| cannot(e.to_string()))?;
         Ok(Some((started.execution_id.clone(), execution)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        driver::DriverConfig,
+        runtime::{Runtime, RuntimeConfig},
+        store::{Store, StoreOptions},
+    };
+
+    async fn driver(folder: &std::path::Path) -> Driver {
+        let store = Store::open(StoreOptions::new(folder)).await.unwrap();
+        let runtime = RuntimeConfig::new(folder.join("plugins"), folder.join("compiled")).unwrap();
+        Driver::new(store, Arc::new(Runtime::new(runtime).unwrap()), DriverConfig::default())
+    }
+
+    #[tokio::test]
+    async fn a_task_that_panics_gives_up_its_place_and_is_loaded_again_later() {
+        let folder = tempfile::tempdir().unwrap();
+        let driver = driver(folder.path()).await;
+        let (inner, id) = (driver.inner.clone(), Arc::<str>::from("x"));
+        let (sender, _receiver) = mpsc::channel(1);
+        let place = Place::take(&inner, id.clone(), &sender).ok().unwrap();
+        assert!(Place::take(&inner, id.clone(), &sender).is_err(), "the place is taken");
+        let task = tokio::spawn(async move {
+            let _place = place;
+            panic!("this is a test");
+        });
+        assert!(task.await.unwrap_err().is_panic());
+        assert!(inner.task(&id).is_none(), "the place is free");
+        let due = inner.crashes.rests_until(&id, store::now()).expect("it rests");
+        assert!(inner.timers.is_set(due, &id), "it is woken then");
+        let refused = driver.cancel(&id, "tester", None, Vec::new()).await;
+        assert!(matches!(refused, Err(SignalError::Load { .. })), "{refused:?}");
+        drop(Place::take(&inner, id.clone(), &sender));
+        assert_eq!(inner.crashes.rests_until(&id, due), None, "nothing else is a crash");
     }
 }

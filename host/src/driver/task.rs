@@ -19,16 +19,16 @@ use tokio::{
 use weir_engine::{
     approvers::Approvers,
     event::Record,
-    execution::{Command, Execution, Input, Status},
+    execution::{Command, Execution, Input},
     id::{CallId, Seq, Timestamp},
     limits::Amounts,
 };
 
 use super::{
-    Ended, Finished, Inner,
+    Ended, Finished, Inner, SignalError,
     answer::{Answer, Answered, DecideError, Reassign},
+    delivery::Place,
     flight::{Flight, Landed},
-    lock,
     outbox::Outbox,
     perform, timers,
 };
@@ -53,7 +53,7 @@ pub(super) enum News {
         cancelled_by: String,
         reason: Option<String>,
         companions: Vec<Companion>,
-        reply: oneshot::Sender<Result<(), Status>>,
+        reply: oneshot::Sender<Result<(), SignalError>>,
     },
     /// Its time may have come.
     Wake { reply: oneshot::Sender<()> },
@@ -87,6 +87,10 @@ pub(super) struct Task {
     appending: Option<(Arc<Vec<Record>>, Appending)>,
     replies: Vec<Reply>,
     ended: Option<oneshot::Sender<Box<Finished>>>,
+    /// Given up when the task ends, however that may be.
+    place: Option<Place>,
+    /// Whether it was loaded from its log.
+    resumed: bool,
     sender: mpsc::Sender<News>,
     receiver: mpsc::Receiver<News>,
     stop_at: Option<Instant>,
@@ -117,6 +121,8 @@ impl Task {
             appending: None,
             replies: Vec::new(),
             ended: None,
+            place: None,
+            resumed: false,
             sender,
             receiver,
             stop_at: None,
@@ -140,20 +146,21 @@ impl Task {
         self.ended = ended;
         let send = Box::new(|result| _ = stored.send(result));
         self.replies.push(Reply { seq: 1, send });
-        lock(&self.inner.tasks).insert(self.id.clone(), self.sender.clone());
+        // Its id is new, so its place is free.
+        self.place = Place::take(&self.inner, self.id.clone(), &self.sender).ok();
     }
 
-    /// An execution that was loaded from its log; it is registered already.
-    pub(super) fn resume(&mut self, sender: mpsc::Sender<News>, receiver: mpsc::Receiver<News>) {
-        (self.sender, self.receiver) = (sender, receiver);
+    /// An execution that was loaded from its log, and the place that was taken for it before.
+    pub(super) fn resume(&mut self, place: Place, sender: mpsc::Sender<News>, receiver: mpsc::Receiver<News>) {
+        (self.place, self.sender, self.receiver) = (Some(place), sender, receiver);
         self.stored = self.execution.seq();
-        self.feed(Input::Recovered);
+        self.resumed = true;
     }
 
     /// Runs until the execution ends, waits for something far away, or the store refuses.
     pub(super) async fn run(mut self) {
         let exit = self.work().await;
-        lock(&self.inner.tasks).remove(&self.id);
+        self.place = None;
         // Whoever still sends is answered by a dropped reply, and tries again.
         self.receiver.close();
         while self.receiver.try_recv().is_ok() {}
@@ -164,6 +171,7 @@ impl Task {
     }
 
     fn leave(&self) {
+        self.inner.crashes.forget(&self.id);
         if let Some(due) = self.execution.summary().wake_at {
             self.inner.timers.set(due, self.id.clone());
         }
@@ -185,6 +193,9 @@ impl Task {
 
     async fn work(&mut self) -> Exit {
         let mut stopping = self.inner.stopping.subscribe();
+        if self.resumed {
+            self.feed(Input::Recovered);
+        }
         loop {
             // A long chain of quick calls lets others run, too.
             tokio::task::consume_budget().await;

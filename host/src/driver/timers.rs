@@ -33,6 +33,11 @@ impl Timers {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn is_set(&self, due: Timestamp, id: &Arc<str>) -> bool {
+        lock(&self.due).contains(&(due, id.clone()))
+    }
+
     /// Takes those that are due, and tells how long to sleep.
     fn take(&self, now: Timestamp) -> (Vec<Arc<str>>, Duration) {
         let mut all = lock(&self.due);

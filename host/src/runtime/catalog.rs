@@ -10,7 +10,6 @@ use std::{
     },
 };
 
-use sha2::{Digest as _, Sha256};
 use tokio::task::spawn_blocking;
 use wasmtime::{
     Engine,
@@ -23,6 +22,7 @@ use super::{
     compile::{CompileError, Compiler},
     imports::CallState,
 };
+use crate::hex::sha256_hex;
 
 /// Components in memory.
 const LOADED_MAX: usize = 128;
@@ -177,15 +177,10 @@ impl Catalog {
 /// The stored component, if it is still the one that was uploaded.
 fn stored(path: &Path, digest: &str) -> Result<Vec<u8>, LoadError> {
     let bytes = fs::read(path).map_err(|_| LoadError::Missing(digest.to_owned()))?;
-    if digest_of(&bytes) != digest {
+    if sha256_hex(&bytes) != digest {
         return Err(LoadError::Changed(digest.to_owned()));
     }
     Ok(bytes)
-}
-
-/// SHA-256 in hex.
-pub(super) fn digest_of(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Whether `text` can be a digest: it becomes part of a file's name.

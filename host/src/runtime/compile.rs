@@ -14,7 +14,8 @@ use rustix::process::{Resource, Rlimit, setrlimit};
 use tempfile::NamedTempFile;
 use tokio::{io::AsyncReadExt as _, process::Command, sync::Semaphore, time::timeout};
 
-use super::{cache, catalog::digest_of, engine, text::neutral};
+use super::{cache, engine, text::neutral};
+use crate::hex::sha256_hex;
 
 /// The name of the hidden subcommand.
 pub const SUBCOMMAND: &str = "compile-component";
@@ -156,7 +157,7 @@ pub fn child_main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
 fn compile_file(input: &Path) -> wasmtime::Result<Vec<u8>> {
     let component = fs::read(input)?;
     let code = engine::compiling()?.precompile_component(&component)?;
-    Ok(cache::sealed(&code, &digest_of(&component)))
+    Ok(cache::sealed(&code, &sha256_hex(&component)))
 }
 
 fn complain(text: &str, status: u8) -> ExitCode {

@@ -15,13 +15,13 @@ pub const OUTPUT_BYTES_MAX: usize = 1 << 20;
 /// The largest component that is taken, in bytes.
 pub const COMPONENT_BYTES_MAX: usize = 64 << 20;
 /// Module instances in one component.
-pub const CORE_INSTANCES_MAX: u32 = 64;
+pub const CORE_INSTANCES_MAX: u32 = 32;
 /// Linear memories in one component; their sizes are counted together.
 pub const MEMORIES_MAX: u32 = 8;
 /// Tables in one component.
 pub const TABLES_MAX: u32 = 16;
 /// Elements of all tables together.
-pub const TABLE_ELEMENTS_MAX: usize = 20_000;
+pub const TABLE_ELEMENTS_MAX: usize = 10_000;
 /// What may pass from a plugin to the host in one host call or one answer, in bytes.
 pub(super) const HOSTCALL_BYTES_MAX: usize = 8 << 20;
 /// What may pass from a plugin to the host in all host calls of a call together, in bytes.

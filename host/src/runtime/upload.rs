@@ -16,7 +16,7 @@ pub use super::inspect::Interface;
 use super::{
     Runtime,
     call::{last_words, store},
-    catalog::{LoadError, Ready, digest_of},
+    catalog::{LoadError, Ready},
     compile::CompileError,
     descriptor::{self, Descriptor},
     imports::CallContext,
@@ -24,6 +24,7 @@ use super::{
     limits::{COMPONENT_BYTES_MAX, MEMORY_BYTES_DEFAULT},
     outcome::{Phase, accepted, failure, timed_out},
 };
+use crate::hex::sha256_hex;
 
 /// Fuel for a descriptor.
 const DESCRIBE_FUEL: u64 = 50_000_000;
@@ -194,7 +195,7 @@ impl Runtime {
 
     async fn inspected(&self, bytes: Bytes) -> Result<(String, Interface), UploadError> {
         let features = self.catalog.engine.get_wasm_features();
-        spawn_blocking(move || Ok((digest_of(&bytes), inspect::inspect(&bytes, features)?))).await.map_err(internal)?
+        spawn_blocking(move || Ok((sha256_hex(&bytes), inspect::inspect(&bytes, features)?))).await.map_err(internal)?
     }
 
     async fn described(&self, digest: &str, ready: &Ready) -> Result<(Descriptor, Json), UploadError> {

@@ -3,27 +3,35 @@
 
 use std::collections::{HashMap, HashSet};
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// How deep a schema may be nested.
 const DEPTH_MAX: usize = 48;
 /// Parts of a schema once every reference stands for what it refers to.
 const WEIGHT_MAX: u64 = 100_000;
+/// Patterns of a schema: each takes a while to compile.
+const PATTERNS_MAX: usize = 100;
 /// Keywords whose values are data.
 const DATA: [&str; 4] = ["const", "enum", "default", "examples"];
 /// Keywords whose values are schemas by name.
 const NAMED: [&str; 5] = ["properties", "patternProperties", "$defs", "definitions", "dependentSchemas"];
 
-/// Refuses a schema that is too deep, leads to other documents, or repeats itself too often.
+/// Refuses a schema that is too deep, leads to other documents, repeats itself too often, or has too many patterns. Tells
+/// how many of its parts can be applied to one place of a value; `None` for a recursive one, where that has no bound.
 ///
 /// # Errors
 /// What stands in the way.
-pub(super) fn check(schema: &Value) -> Result<(), String> {
-    let mut weigher = Weigher { root: schema, known: HashMap::new(), active: HashSet::new() };
-    if weigher.schema(schema, 0)? > WEIGHT_MAX {
+pub(super) fn check(schema: &Value) -> Result<Option<u64>, String> {
+    let mut weigher =
+        Weigher { root: schema, known: HashMap::new(), active: HashSet::new(), recursive: false, patterns: 0 };
+    let weight = weigher.schema(schema, 0)?;
+    if weight > WEIGHT_MAX {
         return Err("the schema's references repeat each other too often".to_owned());
     }
-    Ok(())
+    if weigher.patterns > PATTERNS_MAX {
+        return Err(format!("the schema has {} patterns, the most is {PATTERNS_MAX}", weigher.patterns));
+    }
+    Ok((!weigher.recursive).then_some(weight))
 }
 
 /// Counts the parts of a schema with its references followed.
@@ -31,6 +39,9 @@ struct Weigher<'a> {
     root: &'a Value,
     known: HashMap<*const Value, u64>,
     active: HashSet<*const Value>,
+    /// Whether a part refers to what it is in.
+    recursive: bool,
+    patterns: usize,
 }
 
 impl<'a> Weigher<'a> {
@@ -44,11 +55,17 @@ impl<'a> Weigher<'a> {
             return Ok(*weight);
         }
         if !self.active.insert(place) {
+            self.recursive = true;
             return Ok(1);
         }
         let mut weight = 1_u64;
+        self.patterns += keywords.get("patternProperties").and_then(Value::as_object).map_or(0, Map::len);
         for (keyword, value) in keywords {
             weight = weight.saturating_add(self.keyword(keyword, value, depth + 1)?);
+        }
+        // What is left over is found by applying everything else again.
+        if keywords.contains_key("unevaluatedProperties") || keywords.contains_key("unevaluatedItems") {
+            weight = weight.saturating_mul(2);
         }
         self.active.remove(&place);
         self.known.insert(place, weight);
@@ -61,7 +78,14 @@ impl<'a> Weigher<'a> {
             ("$schema", Value::String(draft)) if !draft.contains("2020-12") => {
                 Err(format!("`$schema` is {draft:?}: only draft 2020-12 is taken"))
             }
-            ("$id" | "$vocabulary", _) => Err(format!("`{keyword}` is not taken")),
+            ("$id" | "$vocabulary" | "$anchor" | "$dynamicAnchor", _) => {
+                Err(format!("`{keyword}` is not taken; refer to parts by `#/$defs/…`"))
+            }
+            ("enum", Value::Array(choices)) => Ok(choices.len() as u64),
+            ("pattern", _) => {
+                self.patterns += 1;
+                Ok(1)
+            }
             (data, _) if DATA.contains(&data) => Ok(1),
             (named, Value::Object(schemas)) if NAMED.contains(&named) => self.all(schemas.values(), depth),
             (_, Value::Array(schemas)) => self.all(schemas.iter(), depth),
@@ -81,9 +105,13 @@ impl<'a> Weigher<'a> {
         let Some(pointer) = reference.strip_prefix('#') else {
             return Err(format!("`$ref` {reference:?} leads to another document; only `#/…` is taken"));
         };
+        // A validator decodes it, and would follow what was not counted.
+        if pointer.contains('%') {
+            return Err(format!("`$ref` {reference:?} is percent-encoded: write it as it is"));
+        }
         match self.root.pointer(pointer) {
             Some(target) => self.schema(target, 0),
-            None => Ok(1),
+            None => Err(format!("`$ref` {reference:?} leads nowhere; only `#/…` is taken")),
         }
     }
 }

@@ -9,8 +9,9 @@ use super::{
     Store, StoreError,
     columns::{Columns, page, signed},
     error::database,
-    hex, now, queries,
+    now, queries,
 };
+use crate::hex::hex;
 
 /// How many rows are checked at a time.
 const VERIFY_ROWS: u32 = 200;

@@ -13,12 +13,12 @@ use super::{
     columns::Columns,
     deliveries::NewDelivery,
     error::database,
-    hex,
     links::LinkHash,
     now,
     occurrences::{Moved, NewOccurrence},
     queries,
 };
+use crate::hex::hex;
 
 /// How long a client's key is kept at least.
 const KEY_KEPT_MS: u64 = 48 * 3_600_000;

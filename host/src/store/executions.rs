@@ -93,15 +93,6 @@ pub struct Unfinished {
     pub wake_at: Option<Timestamp>,
 }
 
-/// An idle execution and when it is to be woken.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wake {
-    /// The execution.
-    pub id: Arc<str>,
-    /// When.
-    pub due: Timestamp,
-}
-
 const STATUSES: [Status; 7] = [
     Status::Pending,
     Status::Running,
@@ -190,30 +181,6 @@ impl Store {
             Ok(Unfinished { id: columns.text()?, idle: columns.next()?, wake_at: columns.time_or_none()? })
         };
         rows.iter().map(unfinished).collect()
-    }
-
-    /// The idle executions that are to be woken first, in the order of time; at most `limit`.
-    ///
-    /// # Errors
-    /// The database cannot be read.
-    pub async fn next_wakes(&self, limit: u32) -> Result<Vec<Wake>, StoreError> {
-        let query = sqlx::query(queries::NEXT_WAKES).bind(limit);
-        let rows = query.fetch_all(&self.inner.readers).await.map_err(|e| database("list timers", e))?;
-        let wake = |row| {
-            let mut columns = Columns::new(row, "a timer");
-            Ok(Wake { id: columns.text()?, due: columns.time()? })
-        };
-        rows.iter().map(wake).collect()
-    }
-
-    /// How many executions have not ended.
-    ///
-    /// # Errors
-    /// The database cannot be read.
-    pub async fn unfinished_count(&self) -> Result<u64, StoreError> {
-        let query = sqlx::query(queries::UNFINISHED_COUNT);
-        let row = query.fetch_one(&self.inner.readers).await;
-        Columns::new(&row.map_err(|e| database("count executions", e))?, "a count").number()
     }
 }
 

@@ -15,12 +15,12 @@ use super::{
     Store, StoreError,
     bus::{self, NewBusEvent},
     columns::{Columns, signed},
-    digest,
     directory::{TEMPORARY_PREFIX, file_error, write_whole},
     error::database,
     interest::HostEvent,
     now, queries,
 };
+use crate::hex::sha256_hex;
 
 /// One version of a plugin.
 #[derive(Debug, Clone, PartialEq)]
@@ -143,16 +143,6 @@ impl Store {
         Ok(plugins.into_iter().max_by_key(|plugin| (plugin.enabled, Precedence::of(&plugin.version))))
     }
 
-    /// The plugin with these bytes.
-    ///
-    /// # Errors
-    /// The database cannot be read.
-    pub async fn plugin_by_digest(&self, digest: &str) -> Result<Option<PluginRow>, StoreError> {
-        let query = sqlx::query(queries::PLUGIN_BY_DIGEST).bind(digest);
-        let row = query.fetch_optional(&self.inner.readers).await.map_err(|e| database("read a plugin", e))?;
-        row.as_ref().map(plugin_row).transpose()
-    }
-
     /// Switches a version on or off for executions to come.
     ///
     /// # Errors
@@ -218,7 +208,7 @@ async fn blocking<T: Send + 'static>(
 }
 
 fn write_component(path: &Path, bytes: &[u8], wanted: &str) -> Result<(), StoreError> {
-    if digest(bytes) != wanted {
+    if sha256_hex(bytes) != wanted {
         return Err(wrong_digest(wanted));
     }
     write_whole(path, bytes)

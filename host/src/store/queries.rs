@@ -287,19 +287,11 @@ EXECUTIONS_BY_WORKFLOW_COMPLETED = list_executions!("AND workflow_id = ?6 AND st
 EXECUTIONS_BY_WORKFLOW_AND_STATUS = list_executions!("AND +workflow_id = ?6 AND status = ?7 AND status <> 'completed'");
 UNFINISHED = "SELECT id, idle, wake_at FROM executions \
      WHERE status IN ('pending', 'running', 'awaiting_human') AND status <> 'completed'";
-UNFINISHED_COUNT = "SELECT count(*) FROM executions \
-     WHERE status IN ('pending', 'running', 'awaiting_human') AND status <> 'completed'";
-NEXT_WAKES = "SELECT id, wake_at FROM executions WHERE idle = 1 AND wake_at IS NOT NULL ORDER BY wake_at LIMIT ?";
 
 STEPS = concat!(
     "SELECT ",
     step_columns!(),
     " FROM step_executions WHERE execution_id = ? AND (call, ordinal) > (?, ?) ORDER BY call, ordinal LIMIT ?"
-);
-STEP_BY_PATH = concat!(
-    "SELECT ",
-    step_columns!(),
-    " FROM step_executions WHERE execution_id = ? AND path = ? ORDER BY call DESC, ordinal DESC LIMIT 1"
 );
 STEPS_OF_ROOT = "SELECT step_id, end_seq FROM step_executions \
      WHERE execution_id = ? AND scope = 0 AND end_seq IS NOT NULL AND ordinal = 0 AND status IN ('completed', 'failed')";
@@ -409,7 +401,6 @@ INSERT_VERSION = "INSERT INTO workflow_versions (workflow_id, version, digest, d
 PLUGINS = concat!("SELECT ", plugin_columns!(), " FROM plugins ORDER BY name, installed_at DESC");
 PLUGINS_OF_NAME = concat!("SELECT ", plugin_columns!(), " FROM plugins WHERE name = ?");
 PLUGIN = concat!("SELECT ", plugin_columns!(), " FROM plugins WHERE name = ? AND version = ?");
-PLUGIN_BY_DIGEST = concat!("SELECT ", plugin_columns!(), " FROM plugins WHERE digest = ?");
 PLUGIN_DIGESTS = "SELECT digest FROM plugins";
 INSERT_PLUGIN = "INSERT INTO plugins (name, version, digest, descriptor, size_bytes, imports, \
      enabled, installed_at, installed_by) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
@@ -448,8 +439,7 @@ mod tests {
         "bus_events",
     ];
     /// Indices that hold only what is under way, and so may be read from their beginning.
-    const OPEN_ONLY: [&str; 6] = [
-        "executions_to_wake",
+    const OPEN_ONLY: [&str; 5] = [
         "approvals_pending",
         "approvals_pending_by_workflow",
         "notices_to_send",
@@ -510,7 +500,7 @@ mod tests {
     fn full_scans_are_seen() {
         assert!(reads_all("SCAN executions"));
         assert!(reads_all("SCAN e USING INDEX sqlite_autoindex_events_1"));
-        assert!(!reads_all("SCAN executions USING COVERING INDEX executions_to_wake"));
+        assert!(!reads_all("SCAN executions USING COVERING INDEX approvals_pending"));
         assert!(!reads_all("SEARCH executions USING PRIMARY KEY (id=?)"));
         assert!(!reads_all("SCAN j VIRTUAL TABLE INDEX 1:"));
     }

@@ -6,10 +6,10 @@ use weir_engine::{approvers::person, id::Timestamp};
 use super::{
     approvals::ApprovalStatus,
     batch::{Prepared, Rows},
-    digest,
     notices::{NoticeKind, NoticeRow, NoticeStatus},
     projection::{Approval, Changes},
 };
+use crate::hex::sha256_hex;
 
 /// Rows of questions, of answers, and of what people are told.
 #[derive(Debug, Clone, Default)]
@@ -50,7 +50,7 @@ impl Questions {
         let status = a.change.as_ref().map_or(ApprovalStatus::Pending, |change| change.status).as_str();
         let closed_at = a.change.as_ref().map(|change| change.closed_at);
         let decision = a.change.as_ref().and_then(|change| change.decision).map(serde_json::to_string).transpose()?;
-        let digest = digest(a.request.as_bytes());
+        let digest = sha256_hex(a.request.as_bytes());
         let approvers = serde_json::to_string(&a.approvers)?;
         let times = (a.requested_at, a.due, closed_at);
         let row = (id, a.call, a.step_id, a.path, status, a.request, digest, approvers, times, decision);

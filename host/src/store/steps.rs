@@ -154,18 +154,6 @@ impl Store {
         Ok(StepPage { rows, next })
     }
 
-    /// The visit of an execution that has this path; the latest where several do.
-    ///
-    /// # Errors
-    /// The database cannot be read.
-    pub async fn step_by_path(&self, execution_id: &str, path: &str) -> Result<Option<StepRow>, StoreError> {
-        let query = sqlx::query(queries::STEP_BY_PATH).bind(execution_id).bind(path);
-        let row = query.fetch_optional(&self.inner.readers).await.map_err(|e| database("read a step", e))?;
-        let Some(row) = row else { return Ok(None) };
-        let visit = visit(execution_id, &row)?;
-        Ok(self.with_documents(execution_id, vec![visit]).await?.pop())
-    }
-
     /// The latest output of each step of the root block that completed, or that failed and was passed over, in the order
     /// in which they ended.
     ///

@@ -12,13 +12,13 @@ use super::{
     audit::{self, AuditEntry},
     bus::{self, NewBusEvent},
     columns::{Columns, page},
-    digest,
     error::database,
     folded,
     interest::HostEvent,
     now, queries,
     triggers::{self, NewTrigger},
 };
+use crate::hex::sha256_hex;
 
 /// A workflow as it is now, without its definition.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -274,7 +274,7 @@ async fn update(connection: &mut SqliteConnection, id: String, new: NewWorkflow)
     }
     check_name(connection, &new.name, Some(&id)).await?;
     let newest = version_up_to(&mut *connection, &id, old.version).await?;
-    let same = newest.filter(|newest| newest.digest == digest(new.definition.text().as_bytes()));
+    let same = newest.filter(|newest| newest.digest == sha256_hex(new.definition.text().as_bytes()));
     let old_active = old.active;
     let workflow = WorkflowRow {
         name: new.name.into(),
@@ -323,7 +323,7 @@ async fn insert_version(
         workflow_id: Arc::clone(&workflow.id),
         name: Arc::clone(&workflow.name),
         version: workflow.version,
-        digest: digest(definition.text().as_bytes()),
+        digest: sha256_hex(definition.text().as_bytes()),
         definition,
         created_at: workflow.updated_at,
     };

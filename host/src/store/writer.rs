@@ -90,6 +90,9 @@ impl Writer {
         let group = self.group(first);
         let all: Vec<&Prepared> = group.iter().map(|(prepared, _)| &**prepared).collect();
         let result = self.write(&all).await;
+        if matches!(result, Err(Failed { cause: Cause::Busy, .. })) {
+            self.refuse_waiting();
+        }
         match result {
             // One of them is at fault; the others must not suffer.
             Err(Failed { cause: Cause::Constraint, .. }) if group.len() > 1 => {
@@ -137,6 +140,9 @@ impl Writer {
             Ok(()) => Ok(()),
             Err(error) => {
                 let failed = self.undo(error).await;
+                if failed.cause == Cause::Busy {
+                    self.refuse_waiting();
+                }
                 Err(StoreError::from_cause(failed.cause, "write to the database", failed.source))
             }
         }
@@ -146,6 +152,22 @@ impl Writer {
         sqlx::query(queries::BEGIN).execute(&mut self.connection).await?;
         let end = if run(&mut self.connection).await { queries::COMMIT } else { queries::ROLLBACK };
         sqlx::query(end).execute(&mut self.connection).await.map(drop)
+    }
+
+    /// Another process held the lock for as long as a write waits for it. What came in meanwhile has waited for the same
+    /// lock, and is refused as well: one after the other would wait again, and clients would wait for the sum.
+    fn refuse_waiting(&mut self) {
+        for _ in 0..self.receiver.len() {
+            self.waiting.extend(self.receiver.try_recv().ok());
+        }
+        for message in std::mem::take(&mut self.waiting) {
+            match message {
+                Message::Append { answer, .. } | Message::Job { answer, .. } => {
+                    drop(answer.send(Err(StoreError::Busy)));
+                }
+                Message::Close { answer } => self.waiting.push_back(Message::Close { answer }),
+            }
+        }
     }
 
     /// Leaves the transaction that failed. After a failure of the disk nobody knows what the file holds: asking again

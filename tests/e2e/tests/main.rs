@@ -8,6 +8,7 @@ mod crash;
 mod durable;
 mod events;
 mod load;
+mod locked;
 mod nesting;
 mod people;
 mod sample;

@@ -5,6 +5,9 @@ const DISTANCE_MAX: usize = 2;
 /// The most bytes of a name that is compared.
 const NAME_BYTES_MAX: usize = 64;
 
+/// How much of a name counts for its distance to another.
+const COMPARED_BYTES_MAX: usize = 128;
+
 /// For how many wrong names one is looked for: each is compared with all that there are.
 pub(super) const SUGGESTIONS_MAX: usize = 20;
 
@@ -30,15 +33,17 @@ fn similar<'n>(wrong: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n 
         return None;
     }
     let near = names.filter(|name| name.len().abs_diff(wrong.len()) <= DISTANCE_MAX);
-    near.map(|name| (distance(wrong.as_bytes(), name.as_bytes()), name))
+    near.map(|name| (edit_distance(wrong, name), name))
         .filter(|(distance, name)| *distance <= DISTANCE_MAX && *distance < name.len())
         .min()
         .map(|(_, name)| name)
 }
 
-/// How many bytes must be put in, left out or changed to get from `a` to `b`; capitals and small letters, hyphens and
-/// underscores are the same.
-fn distance(a: &[u8], b: &[u8]) -> usize {
+/// How many bytes must be put in, left out or changed to get from `a` to `b` (V. I. Levenshtein, 1966), of the first 128
+/// of each; capitals and small letters, hyphens and underscores are the same.
+#[must_use]
+pub fn edit_distance(a: &str, b: &str) -> usize {
+    let [a, b] = [a, b].map(|name| &name.as_bytes()[..name.len().min(COMPARED_BYTES_MAX)]);
     let same = |a: u8, b: u8| a.eq_ignore_ascii_case(&b) || (matches!(a, b'-' | b'_') && matches!(b, b'-' | b'_'));
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, from) in a.iter().enumerate() {

@@ -99,3 +99,16 @@ fn conditions_are_checked() {
         assert_eq!(found, [(code, field)], "{condition}");
     }
 }
+
+#[test]
+fn a_field_that_selects_too_much_is_null_and_leaves_a_warning() {
+    let items: Vec<Value> = (0..2_000).map(|n| json!({ "n": n })).collect();
+    let scope = super::Scope(json!({ "input": { "items": items } }));
+    // Two thousand times two thousand values to look at.
+    let condition = json!({ "field": "$.input.items[?count($.input.items[*]) == @.n]", "operator": "exists" });
+    let (condition, _) = Condition::parse(&condition);
+    let mut warnings = Vec::new();
+    assert!(!condition.unwrap().evaluate(&scope, &mut warnings));
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].contains("selects too much: taken as null"), "{warnings:?}");
+}

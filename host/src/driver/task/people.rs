@@ -9,8 +9,11 @@ use weir_engine::{
 
 use super::Task;
 use crate::{
-    driver::answer::{self, Answer, Answered, DecideError, Reassign},
-    store::{self, Companion},
+    driver::{
+        SignalError,
+        answer::{self, Answer, Answered, DecideError, Reassign},
+    },
+    store::{self, Companion, StoreError},
 };
 
 impl Task {
@@ -18,22 +21,19 @@ impl Task {
         &mut self,
         cancel: Input,
         companions: Vec<Companion>,
-        reply: oneshot::Sender<Result<(), Status>>,
+        reply: oneshot::Sender<Result<(), SignalError>>,
     ) {
         let too_late = self.execution.has_ended();
         self.feed_with(cancel, companions, |event| matches!(event, Event::ExecutionCancelled { .. }));
         let status = self.execution.status();
-        let done = if status == Status::Cancelled && !too_late { Ok(()) } else { Err(status) };
-        self.reply_when_stored(move |result| {
-            if result.is_ok() {
-                let _ = reply.send(done);
-            }
-        });
+        let is_done = status == Status::Cancelled && !too_late;
+        self.answer_when_stored(reply, if is_done { Ok(()) } else { Err(SignalError::Ended(status)) });
     }
 
     /// A refusal waits for the commit, too: what it is refused for may be an answer that is not on disk yet.
     pub(super) fn on_answer(&mut self, answer: Answer, reply: oneshot::Sender<Result<Answered, DecideError>>) {
-        let answered = answer::input(&self.execution, &answer, store::now()).and_then(|(answered, input)| {
+        let ceilings = &self.inner.config.ceilings;
+        let answered = answer::input(&self.execution, &answer, ceilings, store::now()).and_then(|(answered, input)| {
             let took = self.feed_with(input, answer.companions, |event| {
                 matches!(
                     event,
@@ -50,11 +50,7 @@ impl Task {
                 Err(answered.approval_id.map_or(DecideError::NothingAsked, DecideError::NotOpen))
             }
         });
-        self.reply_when_stored(move |result| {
-            if result.is_ok() {
-                let _ = reply.send(answered);
-            }
-        });
+        self.answer_when_stored(reply, answered);
     }
 
     pub(super) fn on_reassign(&mut self, reassign: Reassign, reply: oneshot::Sender<Result<Approvers, DecideError>>) {
@@ -63,10 +59,23 @@ impl Task {
             let open = self.execution.question(reassign.approval_id).is_some();
             if open { Ok(approvers) } else { Err(DecideError::NotOpen(reassign.approval_id)) }
         });
-        self.reply_when_stored(move |result| {
-            if result.is_ok() {
-                let _ = reply.send(reassigned);
-            }
+        self.answer_when_stored(reply, reassigned);
+    }
+
+    /// Sends `answer` once everything before it is on disk. Where the store refuses, that is the answer; but where the log
+    /// has moved on, there is none, and who asks tries again with what is there.
+    fn answer_when_stored<T, E>(&mut self, reply: oneshot::Sender<Result<T, E>>, answer: Result<T, E>)
+    where
+        T: Send + 'static,
+        E: From<SignalError> + Send + 'static,
+    {
+        self.reply_when_stored(move |stored| {
+            let answer = match stored {
+                Ok(()) => answer,
+                Err(StoreError::Conflict { .. }) => return,
+                Err(error) => Err(SignalError::Store(error).into()),
+            };
+            let _ = reply.send(answer);
         });
     }
 
