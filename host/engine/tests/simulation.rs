@@ -59,10 +59,13 @@ struct Host {
     crashes: u32,
 }
 
+/// Jumps back to a question that many must agree on take some thousand rounds.
+const ROUNDS_MAX: u32 = 40_000;
+
 impl Host {
     fn run(mut self) -> Ended {
         // At first anything happens; later the host only does what brings the execution to its end.
-        for round in 0_u32..4_000 {
+        for round in 0_u32..ROUNDS_MAX {
             if self.world.live.has_ended() {
                 if self.dice.chance(25) {
                     self.world.check_log();
