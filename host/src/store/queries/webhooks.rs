@@ -16,9 +16,9 @@ DELIVERIES = concat!(
     delivery_columns!(),
     ", NULL, received_at FROM deliveries WHERE trigger_id = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3"
 );
-OLDEST_DELIVERY = "SELECT min(received_at) FROM deliveries";
-FORGET_DELIVERIES = "DELETE FROM deliveries WHERE id IN \
-     (SELECT id FROM deliveries WHERE received_at < ?1 ORDER BY received_at LIMIT ?2)";
+OLDEST_DELIVERY = "SELECT (SELECT received_at FROM deliveries WHERE id > '' ORDER BY id LIMIT 1)";
+FORGET_DELIVERIES = "DELETE FROM deliveries WHERE id IN (SELECT id FROM \
+     (SELECT id, received_at FROM deliveries WHERE id > '' ORDER BY id LIMIT ?2) WHERE received_at < ?1)";
 FORGET_REFUSED = "DELETE FROM deliveries WHERE id IN \
      (SELECT id FROM deliveries WHERE trigger_id = ?1 AND verdict = 'refused' ORDER BY id DESC LIMIT -1 OFFSET ?2)";
 
