@@ -146,6 +146,9 @@ fn check_columns(columns: &[String]) -> Result<()> {
 fn row(record: &::csv::StringRecord, columns: &[String], types: bool) -> Result<Value> {
     let value = |field: &str| if types { typed(field) } else { Value::from(field) };
     if columns.is_empty() {
+        if record.len() > COLUMNS_MAX {
+            return Err(Failure::invalid_input(format!("there are more than {COLUMNS_MAX} columns")));
+        }
         return Ok(record.iter().map(value).collect());
     }
     if record.len() != columns.len() {
@@ -218,6 +221,7 @@ pub fn json_to_csv(input: JsonToCsvInput) -> Result<JsonToCsvOutput> {
     }
     for (at, row) in input.rows.iter().enumerate() {
         writer.write_record(fields(at, row, &columns, input.guard_formulas)?)?;
+        crate::check_length("the csv", writer.get_ref().len())?;
     }
     let bytes = writer.into_inner().map_err(|error| Failure::failed(format!("could not write the csv: {error}")))?;
     crate::check_length("the csv", bytes.len())?;

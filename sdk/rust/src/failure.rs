@@ -30,7 +30,7 @@ pub enum Failure {
     Failed(String),
     /// A failure with a code of the plugin's own.
     Other {
-        /// The code in snake_case, for conditions in workflows.
+        /// The code in snake_case: workflows see `plugin_failure`, with this in `details.code`.
         code: String,
         /// The text for people.
         message: String,
@@ -63,7 +63,7 @@ impl Failure {
         Self::Other { code: code.into(), message: message.to_string() }
     }
 
-    /// The code that workflows see.
+    /// The code. For [`Other`](Self::Other) workflows see `plugin_failure`, and this in `details.code`.
     pub fn code(&self) -> &str {
         match self {
             Self::InvalidInput(_) => "invalid_input",
