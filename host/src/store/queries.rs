@@ -1,7 +1,4 @@
 //! The text of every statement, in one place: a test shows the plan of each.
-//!
-//! Bulk statements take their rows from `(SELECT value FROM json_each(?) LIMIT -1)`: the limit keeps the row's text from being
-//! written anew for each of its columns, as it is where SQLite flattens the subquery.
 
 /// Makes a constant of each statement, and a list of all for the test.
 macro_rules! statements {
@@ -138,7 +135,7 @@ macro_rules! insert_audit {
     () => {
         "INSERT INTO audit (seq, at, actor, act, object, outcome, details, hash) \
          SELECT j.value->>0, j.value->>1, j.value->>2, j.value->>3, j.value->>4, j.value->>5, j.value->>6, j.value->>7 \
-         FROM (SELECT value FROM json_each(?) LIMIT -1) AS j"
+         FROM json_each(?) AS j"
     };
 }
 macro_rules! list_audit {
@@ -152,13 +149,13 @@ macro_rules! insert_occurrences {
     () => {
         "INSERT INTO occurrences (trigger_id, key, scheduled_for, until_at, count, status, reason, execution_id, at) \
          SELECT j.value->>0, j.value->>1, j.value->>2, j.value->>3, j.value->>4, j.value->>5, j.value->>6, \
-         j.value->>7, j.value->>8 FROM (SELECT value FROM json_each(?) LIMIT -1) AS j WHERE true ON CONFLICT (trigger_id, key) DO UPDATE SET "
+         j.value->>7, j.value->>8 FROM json_each(?) AS j WHERE true ON CONFLICT (trigger_id, key) DO UPDATE SET "
     };
 }
 /// Moves schedules on, unless they were changed or switched off since they were read.
 macro_rules! move_triggers {
     () => {
-        "UPDATE triggers SET cursor_at = j.value->>2, next_at = j.value->>3 FROM (SELECT value FROM json_each(?) LIMIT -1) AS j \
+        "UPDATE triggers SET cursor_at = j.value->>2, next_at = j.value->>3 FROM json_each(?) AS j \
          WHERE triggers.id = j.value->>0 AND triggers.cursor_at IS j.value->>1 AND triggers.next_at IS NOT NULL \
          AND triggers.deleted_at IS NULL"
     };
@@ -169,7 +166,7 @@ macro_rules! insert_deliveries {
     () => {
         "INSERT INTO deliveries (id, trigger_id, delivery_key, verdict, reason, execution_id, resent_from, headers, \
          query, body, received_at) SELECT j.value->>0, j.value->>1, j.value->>2, j.value->>3, j.value->>4, j.value->>5, \
-         j.value->>6, j.value->>7, j.value->>8, j.value->>9, j.value->>10 FROM (SELECT value FROM json_each(?) LIMIT -1) AS j"
+         j.value->>6, j.value->>7, j.value->>8, j.value->>9, j.value->>10 FROM json_each(?) AS j"
     };
 }
 
@@ -178,7 +175,7 @@ macro_rules! insert_bus_events {
     () => {
         "INSERT INTO bus_events (source, id, type, subject, time, event, lineage, received_at) \
          SELECT j.value->>0, j.value->>1, j.value->>2, j.value->>3, j.value->>4, j.value->>5, j.value->>6, \
-         j.value->>7 FROM (SELECT value FROM json_each(?) LIMIT -1) AS j WHERE true ON CONFLICT (source, id) DO NOTHING"
+         j.value->>7 FROM json_each(?) AS j WHERE true ON CONFLICT (source, id) DO NOTHING"
     };
 }
 
@@ -232,10 +229,10 @@ statements! {
 WRITE_CHANGES = "UPDATE executions SET status = j.value->>3, current_step_id = j.value->>4, usage = j.value->>5, \
      wake_at = j.value->>6, idle = j.value->>7, completed_at = j.value->>8, failure = j.value->>9, \
      paused = j.value->>10, last_seq = CASE WHEN last_seq = j.value->>1 - 1 THEN j.value->>2 END \
-     FROM (SELECT value FROM json_each(?) LIMIT -1) AS j WHERE executions.id = j.value->>0;\
+     FROM json_each(?) AS j WHERE executions.id = j.value->>0;\
      UPDATE step_executions SET status = coalesce(j.value->>2, status), attempt = coalesce(j.value->>3, attempt), \
      completed_at = coalesce(j.value->>4, completed_at), end_seq = coalesce(j.value->>5, end_seq) \
-     FROM (SELECT value FROM json_each(?) LIMIT -1) AS j \
+     FROM json_each(?) AS j \
      WHERE step_executions.execution_id = j.value->>0 AND step_executions.call = j.value->>1 AND ordinal = 0;";
 
 /// What the appends of a batch change about questions, in bulk.
@@ -245,28 +242,28 @@ WRITE_QUESTIONS = "INSERT INTO approvals (execution_id, call, workflow_id, workf
      CASE WHEN e.started_by GLOB 'user:*' THEN substr(e.started_by, 6) ELSE e.started_by END, j.value->>2, j.value->>3, \
      j.value->>4, j.value->>5, j.value->>6, j.value->>7, j.value->>'$[8][0]', j.value->>'$[8][1]', \
      j.value->>'$[8][2]', j.value->>9 \
-     FROM (SELECT value FROM json_each(?) LIMIT -1) AS j JOIN executions AS e ON e.id = j.value->>0;\
+     FROM json_each(?) AS j JOIN executions AS e ON e.id = j.value->>0;\
      UPDATE approvals SET status = j.value->>2, closed_at = j.value->>3, decision = j.value->>4 \
-     FROM (SELECT value FROM json_each(?) LIMIT -1) AS j \
+     FROM json_each(?) AS j \
      WHERE approvals.execution_id = j.value->>0 AND approvals.call = j.value->>1 AND status = 'pending';\
-     UPDATE approvals SET approvers = j.value->>2 FROM (SELECT value FROM json_each(?) LIMIT -1) AS j \
+     UPDATE approvals SET approvers = j.value->>2 FROM json_each(?) AS j \
      WHERE approvals.execution_id = j.value->>0 AND approvals.call = j.value->>1;\
      INSERT INTO decisions (execution_id, call, person, decides, request_digest, decision, at) \
      SELECT j.value->>0, j.value->>1, j.value->>2, j.value->>3, j.value->>4, j.value->>5, j.value->>6 \
-     FROM (SELECT value FROM json_each(?) LIMIT -1) AS j;\
+     FROM json_each(?) AS j;\
      INSERT INTO notices (execution_id, call, ordinal, channel, kind, status, attempts, next_at, created_at, sent_at) \
      SELECT j.value->>0, j.value->>1, j.value->>2, j.value->>3, j.value->>4, j.value->>5, 0, j.value->>6, j.value->>7, \
-     j.value->>8 FROM (SELECT value FROM json_each(?) LIMIT -1) AS j;";
+     j.value->>8 FROM json_each(?) AS j;";
 
 /// What goes with the appends of a batch, in bulk. An occurrence that is there already, and neither queued nor failed, gets no status: so
 /// the transaction fails.
 WRITE_COMPANIONS = concat!(insert_audit!(), ";\
      INSERT INTO idempotency_keys (principal, key, request_digest, execution_id, at) \
-     SELECT j.value->>0, j.value->>1, j.value->>2, j.value->>3, j.value->>4 FROM (SELECT value FROM json_each(?) LIMIT -1) AS j;",
+     SELECT j.value->>0, j.value->>1, j.value->>2, j.value->>3, j.value->>4 FROM json_each(?) AS j;",
     insert_occurrences!(), "execution_id = excluded.execution_id, at = excluded.at, \
      status = CASE WHEN occurrences.status IN ('queued', 'failed') THEN excluded.status END;",
     move_triggers!(), ";\
-     UPDATE approval_links SET used_at = j.value->>1 FROM (SELECT value FROM json_each(?) LIMIT -1) AS j \
+     UPDATE approval_links SET used_at = j.value->>1 FROM json_each(?) AS j \
      WHERE approval_links.hash = unhex(j.value->>0) AND used_at IS NULL;",
     insert_deliveries!(), ";", insert_bus_events!(), ";");
 
@@ -360,7 +357,7 @@ COUNT_TOKENS = "SELECT count(*) FROM tokens WHERE revoked_at IS NULL";
 TOKEN_BY_NAME = "SELECT id FROM tokens WHERE name_folded = ? AND revoked_at IS NULL";
 TOKENS = concat!("SELECT ", token_columns!(), " FROM tokens WHERE id < ? ORDER BY id DESC LIMIT ?");
 REVOKE_TOKEN = concat!("UPDATE tokens SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL RETURNING ", token_columns!());
-USE_TOKENS = "UPDATE tokens SET last_used_at = j.value ->> 1 FROM (SELECT value FROM json_each(?) LIMIT -1) AS j WHERE tokens.id = j.value ->> 0";
+USE_TOKENS = "UPDATE tokens SET last_used_at = j.value ->> 1 FROM json_each(?) AS j WHERE tokens.id = j.value ->> 0";
 
 INSERT_USER = "INSERT INTO users (id, name, name_folded, password, roles, disabled, created_at, created_by) \
      VALUES (?, ?, ?, ?, ?, 0, ?, ?)";
@@ -376,7 +373,7 @@ SESSIONS = "SELECT hash, user_id, created_at, last_used_at, expires_at FROM sess
 DELETE_SESSION = "DELETE FROM sessions WHERE hash = ?";
 DELETE_SESSIONS = "DELETE FROM sessions WHERE hash IN (SELECT value FROM json_each(?))";
 DELETE_SESSIONS_OF_USER = "DELETE FROM sessions WHERE user_id = ?";
-USE_SESSIONS = "UPDATE sessions SET last_used_at = j.value ->> 1 FROM (SELECT value FROM json_each(?) LIMIT -1) AS j WHERE sessions.hash = j.value ->> 0";
+USE_SESSIONS = "UPDATE sessions SET last_used_at = j.value ->> 1 FROM json_each(?) AS j WHERE sessions.hash = j.value ->> 0";
 
 WORKFLOW_BY_ID = concat!("SELECT ", workflow_columns!(), " FROM workflows WHERE id = ? AND deleted_at IS NULL");
 WORKFLOW_BY_NAME = concat!("SELECT ", workflow_columns!(), " FROM workflows WHERE name_folded = ? AND deleted_at IS NULL");
