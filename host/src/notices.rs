@@ -19,7 +19,7 @@ const BATCH: u32 = 64;
 const SENDING_MAX: usize = 8;
 /// The longest sleep while a notice waits for its time: a clock that was set is noticed at the latest then.
 const SLEEP_MAX: Duration = Duration::from_secs(60);
-/// How long to wait after the store failed.
+/// How long to rest after the store failed: nothing tells when it works again.
 const AFTER_FAILURE: Duration = Duration::from_secs(5);
 
 /// What sends notices.

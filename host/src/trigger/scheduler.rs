@@ -38,7 +38,7 @@ pub(super) type Clock = fn() -> Timestamp;
 pub struct Looked {
     /// When the next schedule is due; it may have come already.
     pub next_at: Option<Timestamp>,
-    /// How many could not start what they should, for now.
+    /// How many could not start what they should, as the host stops or is overloaded: the next look tries them again.
     pub troubled: usize,
 }
 

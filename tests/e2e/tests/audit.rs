@@ -151,6 +151,7 @@ async fn d4_every_act_that_is_done_has_its_row() -> Result<()> {
     let execution = do_everything(&host.api).await?;
     let rows = host.api.all("/api/audit").await?;
     let mut done = BTreeMap::<String, usize>::new();
+    // The newest come first; those of before this test are the oldest.
     for row in rows.iter().rev().skip(before).filter(|row| row["outcome"] == "done") {
         *done.entry(row["act"].as_str().context("a row without an act")?.to_owned()).or_default() += 1;
     }

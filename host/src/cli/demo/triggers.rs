@@ -16,14 +16,14 @@ use crate::{
         out::{Ink, Out, brief, text_of},
         webhooks::Signed,
     },
-    client::{Client, Method, Sent, segment},
+    client::{Client, ClientError, Method, Sent, segment},
     trigger::webhook::Scheme,
     vault::Secret,
 };
 
 /// A schedule that is due within this time is waited for.
 const WAIT: Duration = Duration::from_secs(15);
-/// How often is asked whether something has happened.
+/// How often is asked whether a schedule has fired: there is no stream of what triggers do.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Shows the first schedule and the first webhook of the saved workflows at work; answers with a command line that starts
@@ -77,13 +77,15 @@ async fn wait_for_fire(client: &Client, path: &str, before: &Value) -> anyhow::R
 
 /// Says how an execution ended, once it has.
 async fn say_execution(client: &Client, id: &str, out: Out) -> anyhow::Result<()> {
-    let path = format!("/api/executions/{}", segment(id));
-    let began = Instant::now();
-    let mut execution = client.get(&path).await?;
-    while execution["completed_at"].is_null() && began.elapsed() < WAIT {
-        tokio::time::sleep(PAUSE).await;
-        execution = client.get(&path).await?;
+    let mut events = client.events(id, 0).await?;
+    let ended = async {
+        while events.next().await?.is_some() {}
+        Ok::<_, ClientError>(())
+    };
+    if let Ok(ended) = tokio::time::timeout(WAIT, ended).await {
+        ended?;
     }
+    let execution = client.get(&format!("/api/executions/{}", segment(id))).await?;
     let status = text_of(&execution, "status");
     out.say(&format!("            execution {id} {}: {}", out.status(&status), brief(&execution["output"], 80)));
     Ok(())
