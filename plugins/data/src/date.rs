@@ -182,11 +182,12 @@ fn parse_by(format: &str, text: &str, zone: TimeZone) -> Result<Zoned> {
         Failure::invalid_input(format!("date {text:?} cannot be read by parse_format {format:?}: {error}"))
     };
     let parsed = strtime::parse(format, text).map_err(wrong)?;
-    if parsed.offset().is_some() {
+    let zone = parsed.iana_time_zone().map(self::zone).transpose()?.unwrap_or(zone);
+    if parsed.offset().is_some() || parsed.timestamp().is_some() {
         return parsed.to_timestamp().map(|instant| instant.to_zoned(zone)).map_err(wrong);
     }
     let day = parsed.to_date().map_err(wrong)?;
-    let time = parsed.to_time().unwrap_or_default();
+    let time = parsed.to_time().map_err(wrong)?;
     day.to_datetime(time).to_zoned(zone).map_err(wrong)
 }
 

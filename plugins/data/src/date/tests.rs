@@ -29,6 +29,18 @@ fn parse_format_reads_other_forms() {
 }
 
 #[test]
+fn parse_format_reads_zones_and_seconds_and_no_half_times() {
+    for (date, format, expected) in [
+        ("22.11.2026 10:00 Asia/Tokyo", "%d.%m.%Y %H:%M %Q", "2026-11-22T10:00:00+09:00"),
+        ("1795341600", "%s", "2026-11-22T10:00:00Z"),
+    ] {
+        assert_eq!(make(json!({ "date": date, "parse_format": format })).unwrap().date, expected, "{date}");
+    }
+    let refused = make(json!({ "date": "22.11.2026 :30", "parse_format": "%d.%m.%Y :%M" }));
+    assert!(refused.is_err(), "a minute without an hour is no time: {refused:?}");
+}
+
+#[test]
 fn adding_follows_the_calendar() {
     for (text, add, expected) in [
         ("2026-01-31", "P1M", "2026-02-28T00:00:00Z"),
