@@ -175,6 +175,10 @@ mod tests {
             ("Le colis est arrivé cassé, c'est inacceptable.", Label::Negative),
             ("Estoy muy contento, el servicio es excelente.", Label::Positive),
             ("El paquete llegó roto, es una vergüenza.", Label::Negative),
+            ("El café es muy caro.", Label::Negative),
+            // Words that begin as others do that weigh something.
+            ("Je cherche le numéro de la commande.", Label::Neutral),
+            ("La carta de Carlos y la rotación del cargo.", Label::Neutral),
         ] {
             let rated = rate(text);
             assert_eq!(rated.label, label, "{text}: {rated:?}");

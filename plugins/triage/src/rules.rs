@@ -24,7 +24,7 @@ pub(crate) static URGENT: &[Rule] = &[
     ] },
     Rule { name: "a deadline", stems: &[
         "urgent*", "asap", "immediately", "dringend*", "sofort*", "umgehend*", "unverzüglich*", "immédiatement",
-        "urgente*", "inmediatamente",
+        "inmediatamente",
     ] },
 ];
 
@@ -51,7 +51,7 @@ pub(crate) static CATEGORIES: &[Rule] = &[
         "cuenta*", "contraseña*",
     ] },
     Rule { name: "cancellation", stems: &[
-        "cancel*", "unsubscribe*", "terminat*", "kündig*", "storn*", "widerruf*", "abbestell*", "annul*", "résili*", "cancela*",
+        "cancel*", "unsubscribe*", "terminat*", "kündig*", "storn*", "widerruf*", "abbestell*", "annul*", "résili*",
         "anular*",
     ] },
 ];

@@ -168,18 +168,18 @@ static DE: Lexicon = Lexicon {
 static FR: Lexicon = Lexicon {
     words: &[
         ("adore", 3), ("aime", 2), ("attendu", -1), ("beau", 2), ("belle", 2), ("bien", 1), ("bon", 2), ("bonne", 2),
-        ("bonnes", 2), ("bons", 2), ("colère", -2), ("fausse", -1), ("faux", -1), ("fonctionne", 1), ("frais", 1),
+        ("bonnes", 2), ("bons", 2), ("cher", -1), ("chers", -1), ("colère", -2), ("fausse", -1), ("faux", -1), ("fonctionne", 1), ("frais", 1),
         ("jamais", -2), ("malheureusement", -1), ("merci", 1), ("mieux", 1), ("rapidement", 2), ("sûr", 1),
     ],
     stems: &[
         ("abîmé", -2), ("affreu", -3), ("agréable", 2), ("aimable", 2), ("annul", -1), ("arnaque", -3),
         ("attend", -1), ("avocat", -3), ("bruyant", -1), ("cassé", -2), ("catastroph", -3), ("chaleureu", 2),
-        ("cher", -1), ("chère", -1), ("confus", -1), ("content", 2), ("correct", 1), ("dangereu", -3),
+        ("chère", -1), ("confus", -1), ("content", 2), ("correct", 1), ("dangereu", -3),
         ("difficile", -1), ("décev", -2), ("défectu", -2), ("désagréable", -2), ("déteste", -3), ("déçu", -2),
         ("efficace", 2), ("endommag", -2), ("erreur", -1), ("escroc", -3), ("excellent", 3), ("exceptionnel", 3),
         ("facile", 2), ("fantastique", 3), ("fiable", 2), ("formidable", 3), ("fraude", -3), ("froid", -1),
         ("frustr", -2), ("furieu", -3), ("fâché", -2), ("gentil", 1), ("génial", 3), ("heureu", 2), ("honte", -3),
-        ("honteu", -3), ("horrible", -3), ("ignor", -2), ("impoli", -2), ("impression", 2), ("inaccept", -3),
+        ("honteu", -3), ("horrible", -3), ("ignor", -2), ("impoli", -2), ("impressionn", 2), ("inaccept", -3),
         ("inadmissible", -3), ("incompétent", -2), ("inquiet", -1), ("intéressant", 1), ("inutile", -2),
         ("inutilisable", -2), ("lamentable", -3), ("lent", -1), ("lente", -1), ("magnifique", 3), ("manque", -1),
         ("mauvais", -2), ("meilleur", 3), ("menti", -2), ("merveilleu", 3), ("mécontent", -2), ("panne", -2),
@@ -204,14 +204,14 @@ static FR: Lexicon = Lexicon {
 #[rustfmt::skip]
 static ES: Lexicon = Lexicon {
     words: &[
-        ("asco", -3), ("bien", 1), ("buen", 2), ("buena", 2), ("buenas", 2), ("bueno", 2), ("buenos", 2),
+        ("asco", -3), ("bien", 1), ("buen", 2), ("buena", 2), ("buenas", 2), ("bueno", 2), ("buenos", 2), ("cara", -1), ("caras", -1), ("caro", -1), ("caros", -1),
         ("desgraciadamente", -1), ("encanta", 3), ("felices", 2), ("feliz", 2), ("funciona", 1), ("gracias", 1),
         ("gusta", 2), ("lamentablemente", -1), ("mal", -2), ("mala", -2), ("malas", -2), ("malo", -2), ("malos", -2),
-        ("mejor", 3), ("mejores", 3), ("robo", -3), ("rápidamente", 2), ("tarde", -1),
+        ("mejor", 3), ("mejores", 3), ("robo", -3), ("rota", -2), ("rotas", -2), ("roto", -2), ("rotos", -2), ("rápidamente", 2), ("tarde", -1),
     ],
     stems: &[
         ("abogad", -3), ("agradable", 2), ("amable", 2), ("averiad", -2), ("barat", 1), ("bonit", 2), ("cancel", -1),
-        ("car", -1), ("catástrof", -3), ("confus", -1), ("content", 2), ("correct", 1), ("dañad", -2),
+        ("catástrof", -3), ("confus", -1), ("content", 2), ("correct", 1), ("dañad", -2),
         ("decepcion", -2), ("defectuos", -2), ("desagradable", -2), ("descontent", -2), ("devol", -1),
         ("difícil", -1), ("eficient", 2), ("encantad", 3), ("enfadad", -2), ("enoj", -2), ("equivocad", -1),
         ("error", -1), ("escándal", -3), ("esper", -1), ("estafa", -3), ("estupend", 3), ("excelente", 3),
@@ -222,7 +222,7 @@ static ES: Lexicon = Lexicon {
         ("maravillos", 3), ("mentira", -2), ("molest", -2), ("odio", -3), ("peligros", -3), ("peor", -2),
         ("perdid", -1), ("perfect", 3), ("preocupad", -1), ("problema", -1), ("profesional", 2), ("pésim", -3),
         ("queja", -1), ("reclam", -1), ("recomend", 2), ("recomiend", 2), ("reembols", -1), ("resuelt", 1),
-        ("retras", -1), ("robad", -3), ("rot", -2), ("ruid", -1), ("rápid", 2), ("satisfech", 2), ("segur", 1),
+        ("retras", -1), ("robad", -3), ("ruid", -1), ("rápid", 2), ("satisfech", 2), ("segur", 1),
         ("sencill", 1), ("simpátic", 2), ("suci", -2), ("terrible", -3), ("triste", -2), ("vergonz", -3),
         ("vergüenza", -3), ("éxito", 2), ("útil", 2),
     ],
