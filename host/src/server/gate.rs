@@ -15,7 +15,7 @@ use std::{
 use axum::{
     body::Body,
     extract::{FromRequestParts, OptionalFromRequestParts},
-    http::{Extensions, HeaderMap, Request, Response, header, request::Parts},
+    http::{Extensions, HeaderMap, Request, Response, StatusCode, header, request::Parts},
     response::IntoResponse as _,
 };
 use futures_util::future::{BoxFuture, Either};
@@ -169,11 +169,21 @@ where
         let answer = self.inner.call(request);
         Either::Right(Box::pin(async move {
             let response = answer.await?;
-            if response.status().is_client_error() || response.status().is_server_error() {
-                let row = attempt.row(&app, Outcome::Failed, &response);
+            if let Some(outcome) = outcome(response.status()) {
+                let row = attempt.row(&app, outcome, &response);
                 act::write(app.store.clone(), row).await;
             }
             Ok(response)
         }))
+    }
+}
+
+/// What became of an act that its handler did not do. A role lets people in; whether they may do this very thing, the
+/// handler may know alone.
+fn outcome(status: StatusCode) -> Option<Outcome> {
+    match status {
+        StatusCode::FORBIDDEN => Some(Outcome::Refused),
+        status if status.is_client_error() || status.is_server_error() => Some(Outcome::Failed),
+        _ => None,
     }
 }

@@ -67,6 +67,29 @@ async fn each_question_has_an_id_under_which_it_is_shown_and_answered() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn p4_who_may_not_decide_is_refused_and_that_is_written_down() {
+    let host = TestHost::start().await;
+    let mut workflow = asking("flow", &["ask"]);
+    workflow["steps"][0]["human_config"]["approvers"] = json!({ "users": ["alice"], "requester_may_decide": false });
+    host.save(workflow).await;
+    let id = asked(&host, "flow").await;
+    let path = format!("/api/approvals/{id}/approve");
+    let (_, bob) = host.token("bob", &["approver"]).await;
+    let body = json!({ "option_id": "yes" });
+    for (head, actor) in [(Some(bob.as_str()), "token:bob"), (None, "admin")] {
+        let answer = match head {
+            Some(head) => host.send("POST", &path, head, &body).await,
+            None => host.post(&path, &body).await,
+        };
+        assert_eq!(answer.status, 403, "{actor}: {answer:?}");
+        let rows = host.audit(&format!("&actor={actor}&act=approval.decide")).await;
+        assert_eq!((rows.len(), &rows[0]["outcome"]), (1, &json!("refused")), "{rows:?}");
+    }
+    assert_eq!(status(&host, &id).await, "pending");
+    host.running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn p2_a_link_shows_a_page_and_decides_once_by_post_alone() {
     let host = TestHost::start().await;
     host.save(asking("flow", &["ask"])).await;
