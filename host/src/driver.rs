@@ -186,6 +186,9 @@ pub enum StartError {
     /// The host stops.
     #[error("could not start the execution: the host is stopping")]
     Stopping,
+    /// Its task panicked, before or after it was stored.
+    #[error("could not tell whether the execution was started, by a fault of the host: look whether it is listed")]
+    Lost,
     /// One of its companions is there already: the same was started before.
     #[error("could not start the execution: it was started before")]
     Taken,
@@ -209,6 +212,12 @@ pub enum SignalError {
     /// The host stops.
     #[error("could not reach the execution: the host is stopping")]
     Stopping,
+    /// Its task panicked, and it rests for a while.
+    #[error("could not load execution {execution_id}: its task failed a moment ago, try again later")]
+    Resting {
+        /// The execution.
+        execution_id: String,
+    },
     /// It cannot be loaded.
     #[error("could not load execution {execution_id}: {reason}")]
     Load {
@@ -282,7 +291,8 @@ impl Driver {
             // Its id is new: nothing but a companion can be in the way.
             Ok(Err(StoreError::Conflict { .. })) => Err(StartError::Taken),
             Ok(Err(error)) => Err(error.into()),
-            Err(_) => Err(StartError::Stopping),
+            Err(_) if *inner.stopping.borrow() => Err(StartError::Stopping),
+            Err(_) => Err(StartError::Lost),
         }
     }
 

@@ -41,8 +41,7 @@ impl Driver {
     async fn load(&self, id: &str, news: News) -> Result<bool, SignalError> {
         let inner = &self.inner;
         if inner.crashes.rests_until(id, store::now()).is_some() {
-            let reason = "its task failed a moment ago, try again later".to_owned();
-            return Err(SignalError::Load { execution_id: id.to_owned(), reason });
+            return Err(SignalError::Resting { execution_id: id.to_owned() });
         }
         let room = inner.room.clone().acquire_owned().await.map_err(|_| SignalError::Stopping)?;
         if *inner.stopping.borrow() {
@@ -159,7 +158,7 @@ mod tests {
         let due = inner.crashes.rests_until(&id, store::now()).expect("it rests");
         assert!(inner.timers.is_set(due, &id), "it is woken then");
         let refused = driver.cancel(&id, "tester", None, Vec::new()).await;
-        assert!(matches!(refused, Err(SignalError::Load { .. })), "{refused:?}");
+        assert!(matches!(refused, Err(SignalError::Resting { .. })), "{refused:?}");
         drop(Place::take(&inner, id.clone(), &sender));
         assert_eq!(inner.crashes.rests_until(&id, due), None, "nothing else is a crash");
     }

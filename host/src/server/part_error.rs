@@ -71,7 +71,9 @@ impl From<AccountError> for ApiError {
 impl From<StartError> for ApiError {
     fn from(error: StartError) -> Self {
         match error {
-            StartError::Overloaded(_) | StartError::Stopping => Self::new(Code::Unavailable, error.to_string()),
+            StartError::Overloaded(_) | StartError::Stopping | StartError::Lost => {
+                Self::new(Code::Unavailable, error.to_string())
+            }
             StartError::Taken => Self::new(Code::AlreadyStarted, error.to_string()),
             StartError::Compile(error) => error.into(),
             StartError::Store(error) => error.into(),
@@ -99,7 +101,7 @@ impl From<SignalError> for ApiError {
             SignalError::NotFound(_) => Self::new(Code::ExecutionNotFound, error.to_string()),
             SignalError::Ended(status) => Self::new(Code::ExecutionEnded, error.to_string())
                 .with_details(serde_json::json!({ "status": status.as_str() })),
-            SignalError::Stopping => Self::new(Code::Unavailable, error.to_string()),
+            SignalError::Stopping | SignalError::Resting { .. } => Self::new(Code::Unavailable, error.to_string()),
             SignalError::Load { .. } => Self::internal(error),
             SignalError::Store(error) => error.into(),
         }

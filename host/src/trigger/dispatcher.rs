@@ -184,7 +184,7 @@ fn is_for_the_host(error: &FireError) -> bool {
         FireError::Start(StartError::Store(error)) => {
             matches!(error, StoreError::Full | StoreError::Busy | StoreError::Closed)
         }
-        FireError::Start(StartError::Compile(_) | StartError::Taken)
+        FireError::Start(StartError::Compile(_) | StartError::Taken | StartError::Lost)
         | FireError::Taken { .. }
         | FireError::Inactive { .. }
         | FireError::InvalidInput { .. } => false,

@@ -82,7 +82,7 @@ impl FireError {
         match self {
             Self::Taken { .. } | Self::Inactive { .. } | Self::InvalidInput { .. } => false,
             Self::Start(error) => match error {
-                StartError::Overloaded(_) | StartError::Stopping | StartError::Store(_) => true,
+                StartError::Overloaded(_) | StartError::Stopping | StartError::Lost | StartError::Store(_) => true,
                 StartError::Compile(error) => matches!(error, CompileError::Store(_)),
                 StartError::Taken => false,
             },
