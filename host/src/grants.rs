@@ -71,13 +71,19 @@ impl Asks {
     /// Whether it asks for anything beyond what is granted.
     #[must_use]
     pub fn exceeds(&self, granted: &Granted) -> bool {
-        !self.0.beyond(&granted.0).is_empty()
+        !self.0.exceeding(&granted.0).is_empty()
+    }
+
+    /// What is asked for and not granted, one phrase each.
+    #[must_use]
+    pub fn missing(&self, granted: &Granted) -> Vec<String> {
+        self.0.exceeding(&granted.0).into_iter().map(|(_, what)| what).collect()
     }
 
     /// Whether it asks for no more than another version does.
     #[must_use]
     pub fn is_within(&self, other: &Self) -> bool {
-        self.0.beyond(&other.0).is_empty()
+        self.0.exceeding(&other.0).is_empty()
     }
 
     /// What is asked for, one by one.
@@ -118,7 +124,8 @@ impl Granted {
     /// What is granted without being asked for, each with its place; nothing where all is as it should be.
     #[must_use]
     pub fn beyond(&self, asks: &Asks) -> Vec<Problem> {
-        self.0.beyond(&asks.0)
+        let problem = |(place, what)| Problem { place, message: format!("{what} is not asked for") };
+        self.0.exceeding(&asks.0).into_iter().map(problem).collect()
     }
 
     /// What of this a version gets that asks for something else: what both have in common.

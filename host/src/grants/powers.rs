@@ -4,7 +4,6 @@ use serde::Serialize;
 use weir_engine::tool_grant::ToolGrant;
 
 use super::{
-    Problem,
     names::Names,
     reach::{self, HostGrant},
 };
@@ -63,11 +62,9 @@ impl Powers {
     }
 
     /// What these are more than `others`, each with its place.
-    pub(super) fn beyond(&self, others: &Self) -> Vec<Problem> {
+    pub(super) fn exceeding(&self, others: &Self) -> Vec<(String, String)> {
         let mut found = Vec::new();
-        let mut add = |place: String, what: String| {
-            found.push(Problem { place, message: format!("{what} is not asked for") });
-        };
+        let mut add = |place: String, what: String| found.push((place, what));
         for (at, host) in self.hosts.iter().enumerate() {
             let methods = host.beyond(&others.hosts);
             if !methods.is_empty() {
