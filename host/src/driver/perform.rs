@@ -87,7 +87,8 @@ impl CallHost for ToolHost {
     }
 }
 
-/// What an agent gets: the tools it asked for and those that its step lists, each call counted before it begins.
+/// What an agent gets: the tools that its plugin was granted and those that its step lists, each call counted before it
+/// begins.
 struct AgentHost {
     inner: Arc<Inner>,
     tools: Arc<Vec<(String, Arc<Target>)>>,
@@ -110,7 +111,9 @@ impl AgentHost {
         news: mpsc::Sender<News>,
         deadline: Timestamp,
     ) -> Self {
-        let own = asked.target.tools.iter().map(|(name, target)| (name.clone(), Arc::new(target.clone())));
+        let granted = inner.store.grants().of(&asked.target.digest);
+        let own = asked.target.tools.iter().filter(|(name, _)| granted.tool(name).is_some());
+        let own = own.map(|(name, target)| (name.clone(), Arc::new(target.clone())));
         let listed = asked.config.get("tools").and_then(Value::as_array).into_iter().flatten();
         let listed =
             listed.filter_map(Value::as_str).filter_map(|name| Some((name.to_owned(), targets.get(name)?.clone())));
@@ -184,7 +187,10 @@ async fn admit(news: &mpsc::Sender<News>, call: CallId, n: u32) -> Result<(), Fa
 }
 
 fn denied(tool: &str) -> Failure {
-    let message = format!("tool {tool:?} is not among those that this agent may call; list it in agent_config.tools");
+    let message = format!(
+        "tool {tool:?} is not among those that this agent may call: an administrator grants what its plugin asks for, and \
+         the step's agent_config.tools lists others"
+    );
     Failure::new(FailureCode::Denied, message)
 }
 
