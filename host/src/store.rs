@@ -27,6 +27,7 @@ mod executions;
 mod folded;
 mod grants;
 mod interest;
+mod journal;
 mod links;
 mod notices;
 mod occurrences;
@@ -65,6 +66,7 @@ pub use self::{
     folded::folded,
     grants::{FirstGrant, GrantRow},
     interest::{HostEvent, Interest, bare_agent, is_type},
+    journal::{EffectBegun, EffectEnded, EffectKey, EffectKind, JournalEnd, JournalRow},
     links::{LINKS_MAX, LinkHash, LinkRow},
     notices::{NOTICES_MAX, NoticeId, NoticeKind, NoticeRow, NoticeStatus, Reminded},
     occurrences::{Moved, NewOccurrence, OccurrenceRow, OccurrenceStatus, UnfinishedOfSchedule},
