@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, join_all};
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 use weir_engine::{
@@ -16,7 +16,7 @@ use weir_engine::{
 
 use super::{Inner, flight::Landed, task::News, timers::until};
 use crate::{
-    runtime::{CallHost, CallOutcome, PluginCall},
+    runtime::{CallHost, CallOutcome, Effect, PluginCall, Powerless, ToolAnswer, ToolCall},
     store,
 };
 
@@ -48,7 +48,7 @@ pub(super) fn call(
         let deadline = store::now().plus_ms(u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX));
         Arc::new(AgentHost::new(inner.clone(), started.targets.clone(), &asked, call.clone(), news, deadline))
     } else {
-        Arc::new(ToolHost)
+        Arc::new(Powerless)
     };
     let (inner, call_id, attempt) = (inner.clone(), asked.call, asked.attempt);
     Box::pin(async move {
@@ -74,21 +74,7 @@ fn timeout(inner: &Inner, asked: &Asked) -> Duration {
     asked.deadline.map_or(own, |deadline| own.min(until(deadline, store::now())))
 }
 
-/// What a tool gets: nothing.
-struct ToolHost;
-
-impl CallHost for ToolHost {
-    fn call_tool(&self, tool: String, _: Json) -> BoxFuture<'static, Result<Json, Failure>> {
-        Box::pin(async move { Err(denied(&tool)) })
-    }
-
-    fn tools(&self) -> Json {
-        Json::from_value(json!([]))
-    }
-}
-
-/// What an agent gets: the tools that its plugin was granted and those that its step lists, each call counted before it
-/// begins.
+/// What an agent gets: the tools it asked for and those that its step lists, each call counted before it begins.
 struct AgentHost {
     inner: Arc<Inner>,
     tools: Arc<Vec<(String, Arc<Target>)>>,
@@ -111,9 +97,7 @@ impl AgentHost {
         news: mpsc::Sender<News>,
         deadline: Timestamp,
     ) -> Self {
-        let granted = inner.store.grants().of(&asked.target.digest);
-        let own = asked.target.tools.iter().filter(|(name, _)| granted.tool(name).is_some());
-        let own = own.map(|(name, target)| (name.clone(), Arc::new(target.clone())));
+        let own = asked.target.tools.iter().map(|(name, target)| (name.clone(), Arc::new(target.clone())));
         let listed = asked.config.get("tools").and_then(Value::as_array).into_iter().flatten();
         let listed =
             listed.filter_map(Value::as_str).filter_map(|name| Some((name.to_owned(), targets.get(name)?.clone())));
@@ -132,10 +116,11 @@ impl AgentHost {
     }
 }
 
-impl CallHost for AgentHost {
-    fn call_tool(&self, tool: String, input: Json) -> BoxFuture<'static, Result<Json, Failure>> {
-        let Some(target) = self.find(&tool) else {
-            return Box::pin(async move { Err(denied(&tool)) });
+impl AgentHost {
+    /// The answer of one tool, counted before it begins.
+    fn call_tool(&self, asked: ToolCall) -> BoxFuture<'static, Result<Json, Failure>> {
+        let Some(target) = self.find(&asked.tool) else {
+            return Box::pin(async move { Err(denied(&asked.tool)) });
         };
         let n = self.calls_made.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
         let wants = &target.wants;
@@ -144,7 +129,7 @@ impl CallHost for AgentHost {
             name: target.name.clone(),
             agent: false,
             config: Json::from_value(json!({})),
-            input,
+            input: asked.input,
             idempotency_key: format!("{}/{n}", self.template.idempotency_key),
             timeout: wants
                 .timeout_ms
@@ -157,7 +142,21 @@ impl CallHost for AgentHost {
         let (inner, news, of) = (self.inner.clone(), self.news.clone(), self.call);
         Box::pin(async move {
             admit(&news, of, n).await?;
-            inner.runtime.call(call, Arc::new(ToolHost)).await.result
+            inner.runtime.call(call, Arc::new(Powerless)).await.result
+        })
+    }
+}
+
+impl CallHost for AgentHost {
+    fn effect(&self, effect: Effect) -> BoxFuture<'static, Result<Json, Failure>> {
+        let calls = match effect {
+            Effect::Tools(calls) => calls,
+            effect @ (Effect::Model(_) | Effect::Http(_) | Effect::Kv(_)) => return Powerless.effect(effect),
+        };
+        let answers: Vec<_> = calls.into_iter().map(|call| self.call_tool(call)).collect();
+        Box::pin(async move {
+            let answers = join_all(answers).await.into_iter().map(ToolAnswer::from);
+            Ok(ToolAnswer::document(&answers.collect::<Vec<_>>()))
         })
     }
 
@@ -187,10 +186,7 @@ async fn admit(news: &mpsc::Sender<News>, call: CallId, n: u32) -> Result<(), Fa
 }
 
 fn denied(tool: &str) -> Failure {
-    let message = format!(
-        "tool {tool:?} is not among those that this agent may call: an administrator grants what its plugin asks for, and \
-         the step's agent_config.tools lists others"
-    );
+    let message = format!("tool {tool:?} is not among those that this agent may call; list it in agent_config.tools");
     Failure::new(FailureCode::Denied, message)
 }
 
