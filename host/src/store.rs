@@ -64,7 +64,7 @@ pub use self::{
     notices::{NOTICES_MAX, NoticeId, NoticeKind, NoticeRow, NoticeStatus, Reminded},
     occurrences::{Moved, NewOccurrence, OccurrenceRow, OccurrenceStatus, UnfinishedOfSchedule},
     plugins::{Installed, NewPlugin, PluginRow, Precedence},
-    secrets::{NewSecret, SECRETS_MAX, SecretRow},
+    secrets::{NewSecret, NewUserSecret, Resealed, SECRETS_MAX, SecretRow, UserSecretRow},
     sessions::{NewSession, SessionRow},
     steps::{StepCursor, StepOutput, StepPage, StepRow, StepStatus},
     tokens::{NewToken, TokenRow},

@@ -84,6 +84,12 @@ impl HostPattern {
         port_fits && self.host_matches(target)
     }
 
+    /// Whether it names a port, rather than meaning those of http and https.
+    #[must_use]
+    pub fn names_port(&self) -> bool {
+        self.port.is_some()
+    }
+
     fn host_matches(&self, target: &HostPort) -> bool {
         if !self.below {
             return self.host == target.host();
