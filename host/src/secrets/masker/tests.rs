@@ -45,7 +45,7 @@ fn d3_the_usual_forms_are_known() {
         r#""p\"ss\/w+rd & <\u00fcml\u00e4ut>\\""#.to_owned(),
         r#""p\"ss/w+rd & <\u00FCml\u00E4ut>\\""#.to_owned(),
         r#""p\"ss/w+rd \u0026 \u003cümläut\u003e\\""#.to_owned(),
-        r"p\u0022ss/w\u002Brd \u0026 \u003C\u00FCml\u00E4ut\u003E\\".replace("\\u0022", "\\\""),
+        r"p\u0022ss/w\u002Brd \u0026 \u003C\u00FCml\u00E4ut\u003E\\".to_owned(),
         "p%22ss%2Fw%2Brd%20%26%20%3C%C3%BCml%C3%A4ut%3E%5C".to_owned(),
         "p%22ss%2fw%2brd%20%26%20%3c%c3%bcml%c3%a4ut%3e%5c".to_owned(),
         "p%22ss%2Fw%2Brd+%26+%3C%C3%BCml%C3%A4ut%3E%5C".to_owned(),
