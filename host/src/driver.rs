@@ -12,6 +12,7 @@ mod ended;
 mod finished;
 mod flight;
 mod live;
+mod masked;
 mod outbox;
 mod perform;
 mod schemas;
@@ -57,6 +58,7 @@ use self::{
 };
 use crate::{
     runtime::Runtime,
+    secrets::Masker,
     store::{self, Append, Companion, Store, StoreError, WorkflowVersion},
 };
 
@@ -78,6 +80,8 @@ pub struct DriverConfig {
     pub call_timeout_max: Duration,
     /// How long calls that run may go on when the host stops.
     pub stop_grace: Duration,
+    /// Masks secrets in what executions are given and in what they answer.
+    pub masker: Masker,
 }
 
 impl Default for DriverConfig {
@@ -93,6 +97,7 @@ impl Default for DriverConfig {
             call_timeout: Duration::from_secs(30),
             call_timeout_max: Duration::from_secs(600),
             stop_grace: Duration::from_secs(5),
+            masker: Masker::default(),
         }
     }
 }
@@ -261,6 +266,7 @@ impl Driver {
     /// Too much runs, the host stops, or the store refuses; nothing was started then.
     pub async fn start(&self, start: StartExecution) -> Result<StartAnswer, StartError> {
         let inner = &self.inner;
+        let start = masked::start(start, &inner.config.masker);
         if *inner.stopping.borrow() {
             return Err(StartError::Stopping);
         }

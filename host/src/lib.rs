@@ -18,6 +18,7 @@ pub mod notices;
 pub mod notify;
 pub mod runtime;
 pub mod schema;
+pub mod secrets;
 pub mod server;
 pub mod store;
 pub mod trigger;

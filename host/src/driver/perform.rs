@@ -14,7 +14,7 @@ use weir_engine::{
     limits::Amounts,
 };
 
-use super::{Inner, flight::Landed, task::News, timers::until};
+use super::{Inner, flight::Landed, masked, task::News, timers::until};
 use crate::{
     runtime::{CallHost, CallOutcome, Effect, PluginCall, Powerless, ToolAnswer, ToolCall},
     store,
@@ -52,7 +52,8 @@ pub(super) fn call(
     };
     let (inner, call_id, attempt) = (inner.clone(), asked.call, asked.attempt);
     Box::pin(async move {
-        let CallOutcome { result, report } = inner.runtime.call(call, host).await;
+        let outcome = inner.runtime.call(call, host).await;
+        let CallOutcome { result, report } = masked::outcome(outcome, &inner.config.masker);
         Landed { call: call_id, attempt, result, report }
     })
 }
