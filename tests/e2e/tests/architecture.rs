@@ -144,7 +144,7 @@ fn everything_that_leaves_the_host_passes_the_egress_guard() -> Result<()> {
         "HttpConnector",
         "connect_tokio1",
         "SmtpTransport",
-        "reqwest",
+        "reqwest::",
         "ureq",
     ];
     for (part, files) in parts()? {
