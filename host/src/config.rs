@@ -8,7 +8,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::{egress::EgressConfig, models::ModelConfig, notify::ChannelConfig};
+use crate::{egress::EgressConfig, models::ModelConfig, notify::ChannelConfig, secrets::Masker};
 
 mod model_variables;
 
@@ -55,6 +55,9 @@ pub struct Config {
     /// The program `weir`, which is started to compile plugins; by default the running one.
     #[serde(skip)]
     pub program: Option<PathBuf>,
+    /// Masks the host's secrets, also in what the program logs. A new one by default.
+    #[serde(skip)]
+    pub masker: Masker,
 }
 
 impl Default for Config {
@@ -76,6 +79,7 @@ impl Default for Config {
             schedules: true,
             public_url: None,
             program: None,
+            masker: Masker::default(),
         }
     }
 }
