@@ -37,7 +37,10 @@ pub use self::{
     config::{KeySource, ModelConfig, PriceConfig, Provider},
     error::{ModelError, Problem},
     micros::Micros,
-    price::{Price, PriceTable, PriceTableError, import},
+    price::{
+        FoundPrice, Price, PriceFile, PriceTable, PriceTableError, PricedModel, PricedProvider, Rates, Tier,
+        import::{self, ImportError},
+    },
     view::{ModelView, PriceView},
 };
 use self::{names::ToolNames, provider::Service, scripted::Script};

@@ -9,17 +9,17 @@ use crate::{
 };
 
 /// Where an OpenAI-compatible API is: `http://localhost:11434/v1`.
-pub const MODEL_URL_VARIABLE: &str = "WEIR_MODEL_URL";
+const MODEL_URL_VARIABLE: &str = "WEIR_MODEL_URL";
 /// The model's name there.
-pub const MODEL_NAME_VARIABLE: &str = "WEIR_MODEL_NAME";
+const MODEL_NAME_VARIABLE: &str = "WEIR_MODEL_NAME";
 /// The key, if one is needed.
-pub const MODEL_KEY_VARIABLE: &str = "WEIR_MODEL_KEY";
+const MODEL_KEY_VARIABLE: &str = "WEIR_MODEL_KEY";
 /// The alias that these variables make.
 const ALIAS: &str = "default";
 
 impl Config {
-    /// Adds the model `default` that the variables [`MODEL_URL_VARIABLE`], [`MODEL_NAME_VARIABLE`] and
-    /// [`MODEL_KEY_VARIABLE`] name, unless there is one of that name. Whoever starts the host with the URL of a model on
+    /// Adds the model `default` that the variables `WEIR_MODEL_URL`, `WEIR_MODEL_NAME` and `WEIR_MODEL_KEY`
+    /// name, unless there is one of that name. Whoever starts the host with the URL of a model on
     /// this machine means that it may be reached, so its host and port are allowed.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ mod table;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::table::{PriceTable, PriceTableError};
+pub use self::table::{FoundPrice, PriceFile, PriceTable, PriceTableError, PricedModel, PricedProvider};
 use super::{Micros, PriceConfig, Usage};
 
 /// Prices are for so many tokens.

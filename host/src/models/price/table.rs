@@ -56,21 +56,23 @@ pub struct PricedProvider {
     pub name: String,
     /// The hosts that it serves them from. The prices hold for no others: the same model costs something else elsewhere.
     pub hosts: Vec<String>,
+    /// Where the prices were published.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// The day on which somebody looked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checked: Option<String>,
     /// Its models.
     #[serde(default, rename = "model")]
     pub models: Vec<PricedModel>,
 }
 
-/// The price of one model, or of all whose names begin alike.
+/// The price of one model, or of several that cost the same.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PricedModel {
-    /// The model's exact name; or
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub id: Option<String>,
-    /// what its name begins with. An exact name is stronger, and the longer beginning.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub prefix: Option<String>,
+    /// What it is called; a star at the end stands for any ending. An exact name is stronger, and the longer beginning.
+    pub names: Vec<String>,
     /// Dollars per million tokens.
     pub rates: Rates,
     /// Other rates for long requests.
@@ -79,12 +81,6 @@ pub struct PricedModel {
     /// The first day on which it holds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub valid_from: Option<String>,
-    /// Where it was published.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub source: Option<String>,
-    /// The day on which somebody looked.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub checked: Option<String>,
 }
 
 /// A price that was found, with where it stands.
@@ -92,6 +88,10 @@ pub struct PricedModel {
 pub struct FoundPrice {
     /// Who serves the model.
     pub provider: String,
+    /// Where the price was published.
+    pub source: Option<String>,
+    /// The day on which somebody looked.
+    pub checked: Option<String>,
     /// The entry.
     #[serde(flatten)]
     pub entry: PricedModel,
@@ -131,12 +131,9 @@ impl PriceTable {
 
 fn read(text: &str) -> Result<PriceFile, String> {
     let file: PriceFile = toml::from_str(text).map_err(|e| e.to_string())?;
-    for provider in &file.providers {
-        for model in &provider.models {
-            if model.id.is_some() == model.prefix.is_some() {
-                return Err(format!("a model of {} has either an id or a prefix", provider.name));
-            }
-        }
+    let entries = || file.providers.iter().flat_map(|provider| &provider.models);
+    if entries().any(|entry| entry.names.is_empty() || entry.names.iter().any(String::is_empty)) {
+        return Err("a model has no name".to_owned());
     }
     Ok(file)
 }
@@ -148,21 +145,23 @@ fn find<'a>(
     serves: impl Fn(&PricedProvider) -> bool + 'a,
 ) -> impl Iterator<Item = FoundPrice> + 'a {
     file.providers.iter().filter(move |provider| serves(provider)).filter_map(move |provider| {
-        let entry = provider.models.iter().max_by_key(|entry| entry.fits(model)).filter(|e| e.fits(model).is_some())?;
-        let name = entry.id.as_deref().or(entry.prefix.as_deref()).unwrap_or_default();
+        let fitting = provider.models.iter().filter_map(|entry| Some((entry.fits(model)?, entry)));
+        let ((_, name), entry) = fitting.max_by_key(|((fit, _), _)| *fit)?;
         let version = format!("{} {}/{name}", file.version, provider.name);
         let price = Price { rates: entry.rates, tiers: entry.tiers.clone(), version };
-        Some(FoundPrice { provider: provider.name.clone(), entry: entry.clone(), price })
+        let (source, checked) = (provider.source.clone(), provider.checked.clone());
+        Some(FoundPrice { provider: provider.name.clone(), source, checked, entry: entry.clone(), price })
     })
 }
 
 impl PricedModel {
-    /// How well the entry fits a model's name; `None` if it does not.
-    fn fits(&self, model: &str) -> Option<usize> {
-        if self.id.as_deref() == Some(model) {
-            return Some(usize::MAX);
-        }
-        self.prefix.as_deref().filter(|prefix| model.starts_with(prefix)).map(str::len)
+    /// How well one of the entry's names fits a model's, and which one; `None` if none does.
+    fn fits(&self, model: &str) -> Option<(usize, &str)> {
+        let one = |name: &str| match name.strip_suffix('*') {
+            None => (name == model).then_some(usize::MAX),
+            Some(beginning) => model.starts_with(beginning).then_some(beginning.len()),
+        };
+        self.names.iter().filter_map(|name| Some((one(name)?, name.as_str()))).max_by_key(|(fit, _)| *fit)
     }
 }
 
@@ -176,13 +175,13 @@ version = "own 2026-01-01"
 name = "mine"
 hosts = ["models.internal"]
 [[provider.model]]
-prefix = "big"
+names = ["big*"]
 rates = { input = 1.0, output = 2.0 }
 [[provider.model]]
-prefix = "big-new"
+names = ["other", "big-new*"]
 rates = { input = 3.0, output = 4.0 }
 [[provider.model]]
-id = "big-new-1"
+names = ["big-new-1"]
 rates = { input = 5.0, output = 6.0, cache_read = 0.5 }
 tier = [{ above_input_tokens = 1000, input = 7.0, output = 8.0 }]
 "#;
@@ -209,9 +208,9 @@ tier = [{ above_input_tokens = 1000, input = 7.0, output = 8.0 }]
     fn the_prices_that_come_with_the_program_are_whole() {
         let table = PriceTable::load(None).unwrap();
         for provider in &table.files[0].providers {
-            assert!(!provider.hosts.is_empty(), "{}", provider.name);
+            let told = provider.source.is_some() && provider.checked.is_some();
+            assert!(!provider.hosts.is_empty() && told, "{}", provider.name);
             for model in &provider.models {
-                assert!(model.source.is_some() && model.checked.is_some(), "{model:?}");
                 assert!(model.rates.input.get() > 0 && model.rates.output.get() > 0, "{model:?}");
             }
         }
