@@ -91,7 +91,10 @@ impl CallHost for ToolHost {
 /// begins.
 struct AgentHost {
     inner: Arc<Inner>,
+    /// First those that the agent asks for, then those that its step lists.
     tools: Arc<Vec<(String, Arc<Target>)>>,
+    /// How many of them it asks for.
+    asked: usize,
     template: PluginCall,
     /// What the guardrails around the step allow one call.
     fuel: Option<u64>,
@@ -111,22 +114,28 @@ impl AgentHost {
         news: mpsc::Sender<News>,
         deadline: Timestamp,
     ) -> Self {
-        let granted = inner.store.grants().of(&asked.target.digest);
-        let own = asked.target.tools.iter().filter(|(name, _)| granted.tool(name).is_some());
-        let own = own.map(|(name, target)| (name.clone(), Arc::new(target.clone())));
+        let own = asked.target.tools.iter().map(|(name, target)| (name.clone(), Arc::new(target.clone())));
         let listed = asked.config.get("tools").and_then(Value::as_array).into_iter().flatten();
         let listed =
             listed.filter_map(Value::as_str).filter_map(|name| Some((name.to_owned(), targets.get(name)?.clone())));
         let tools = Arc::new(own.chain(listed.filter(|(_, target)| !target.agent)).collect());
         let calls_made = std::sync::atomic::AtomicU32::new(0);
         let (fuel, memory_bytes) = (asked.fuel, asked.memory_bytes);
-        Self { inner, tools, template, fuel, memory_bytes, call: asked.call, calls_made, news, deadline }
+        let own = asked.target.tools.len();
+        Self { inner, tools, asked: own, template, fuel, memory_bytes, call: asked.call, calls_made, news, deadline }
+    }
+
+    /// The tools that the agent may call at the moment: of those that it asks for, what its plugin is granted.
+    fn allowed(&self) -> impl Iterator<Item = &(String, Arc<Target>)> {
+        let granted = self.inner.store.grants().of(&self.template.digest);
+        let may = move |(at, (name, _)): &(usize, &(String, _))| *at >= self.asked || granted.tool(name).is_some();
+        self.tools.iter().enumerate().filter(may).map(|(_, tool)| tool)
     }
 
     /// A tool by the name that the agent uses: as it was asked for, or without the plugin's name where that is clear.
     fn find(&self, name: &str) -> Option<Arc<Target>> {
-        let exact = self.tools.iter().find(|(known, _)| known == name);
-        let mut bare = self.tools.iter().filter(|(_, target)| target.name == name);
+        let exact = self.allowed().find(|(known, _)| known == name);
+        let mut bare = self.allowed().filter(|(_, target)| target.name == name);
         let found = exact.or_else(|| bare.next().filter(|_| bare.next().is_none()))?;
         Some(found.1.clone())
     }
@@ -162,7 +171,7 @@ impl CallHost for AgentHost {
     }
 
     fn tools(&self) -> Json {
-        let tools = self.tools.iter().map(|(name, target)| {
+        let tools = self.allowed().map(|(name, target)| {
             let about = self.inner.workflows.about(target);
             let mut tool = json!({ "name": name });
             for member in ["title", "description", "input_schema", "output_schema"] {
