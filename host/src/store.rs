@@ -27,6 +27,7 @@ mod executions;
 mod folded;
 mod grants;
 mod interest;
+mod journal;
 mod links;
 mod notices;
 mod occurrences;
@@ -65,12 +66,13 @@ pub use self::{
     folded::folded,
     grants::{FirstGrant, GrantRow},
     interest::{HostEvent, Interest, bare_agent, is_type},
+    journal::{EffectBegun, EffectEnded, EffectKey, EffectKind, JournalEnd, JournalRow},
     links::{LINKS_MAX, LinkHash, LinkRow},
     notices::{NOTICES_MAX, NoticeId, NoticeKind, NoticeRow, NoticeStatus, Reminded},
     occurrences::{Moved, NewOccurrence, OccurrenceRow, OccurrenceStatus, UnfinishedOfSchedule},
     plugins::{Installed, NewPlugin, PluginRow},
     precedence::Precedence,
-    secrets::{NewSecret, SECRETS_MAX, SecretRow},
+    secrets::{NewSecret, NewUserSecret, Resealed, SECRETS_MAX, SecretRow, UserSecretRow},
     sessions::{NewSession, SessionRow},
     steps::{StepCursor, StepOutput, StepPage, StepRow, StepStatus},
     tokens::{NewToken, TokenRow},

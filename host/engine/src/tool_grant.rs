@@ -7,6 +7,8 @@ use crate::approvers::Approvers;
 
 /// The longest that a person may have for an approval, in milliseconds: 366 days.
 pub const APPROVAL_TIMEOUT_MS_MAX: u64 = 366 * 24 * 3_600_000;
+/// How long a person has where nobody says otherwise, in milliseconds: a day.
+pub const APPROVAL_TIMEOUT_MS: u64 = 24 * 3_600_000;
 const MS_PER_MINUTE: f64 = 60_000.0;
 
 /// Leave to call one tool.

@@ -86,6 +86,12 @@ impl HostPattern {
         port_fits && (if self.below { target.is_below(&self.host) } else { target.has_same_host(&self.host) })
     }
 
+    /// Whether it names a port, rather than meaning those of http and https.
+    #[must_use]
+    pub fn names_port(&self) -> bool {
+        self.port.is_some()
+    }
+
     /// What both mean, if there is anything: a pattern that is within another is what both have in common.
     #[must_use]
     pub fn common(&self, other: &Self) -> Option<Self> {

@@ -8,17 +8,13 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse as _, Response},
 };
-use futures_util::future::{BoxFuture, FutureExt as _};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
-use weir_engine::{
-    failure::{Failure, FailureCode},
-    json::Json as Document,
-};
+use weir_engine::json::Json as Document;
 
 use crate::{
-    runtime::{CallHost, CallOutcome, PluginCall},
+    runtime::{CallOutcome, PluginCall, Powerless},
     schema,
     server::{
         App,
@@ -250,7 +246,7 @@ pub(crate) async fn try_tool(
     let began = std::time::Instant::now();
     let entry = act.done(named(&row)).with(json!({ "digest": row.digest, "tool": tool }));
     app.store.audit(entry).await?;
-    let outcome = app.runtime.call(trial(&row, tool, input, config), Arc::new(NoTools)).await;
+    let outcome = app.runtime.call(trial(&row, tool, input, config), Arc::new(Powerless)).await;
     Ok(Json(tried(outcome, began.elapsed())))
 }
 
@@ -258,6 +254,7 @@ fn trial(row: &PluginRow, tool: String, input: Document, config: Document) -> Pl
     PluginCall {
         digest: row.digest.to_string(),
         name: tool,
+        depth: 0,
         agent: false,
         config,
         input,
@@ -279,20 +276,6 @@ fn tried(outcome: CallOutcome, took: Duration) -> Tried {
     let report = outcome.report;
     let logs = report.logs.into_iter().map(Into::into).collect();
     Tried { output, error, logs, warnings: report.warnings, fuel: report.fuel, duration_seconds: took.as_secs_f64() }
-}
-
-/// The host of a tool that is tried: it offers nothing.
-struct NoTools;
-
-impl CallHost for NoTools {
-    fn call_tool(&self, tool: String, _input: Document) -> BoxFuture<'static, Result<Document, Failure>> {
-        let message = format!("could not call tool {tool:?}: a tool that is tried gets no tools");
-        std::future::ready(Err(Failure::new(FailureCode::Denied, message))).boxed()
-    }
-
-    fn tools(&self) -> Document {
-        Document::from_value(json!([]))
-    }
 }
 
 /// A version of a plugin, as the audit log names it.
