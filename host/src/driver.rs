@@ -12,7 +12,7 @@ mod ended;
 mod finished;
 mod flight;
 mod live;
-mod masked;
+pub(crate) mod masked;
 mod outbox;
 mod perform;
 mod schemas;

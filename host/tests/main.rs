@@ -7,6 +7,7 @@ mod egress;
 mod notify;
 mod peer;
 mod runtime;
+mod secrets;
 mod server;
 mod store;
 mod trigger;
