@@ -1,7 +1,7 @@
 //! What secrets are put into, and on the way to whom.
 
 use weir_engine::failure::{Failure, FailureCode};
-use weir_host::{egress::HeaderMap, secrets::Secrets};
+use weir_host::{egress::HeaderMap, secrets::Secrets, store::AuditFilter};
 
 use super::{open, secret, set};
 
@@ -110,7 +110,7 @@ async fn secrets_are_kept_replaced_and_deleted() {
     assert!(secrets.key("key").is_none() && secrets.delete("key", "admin".to_owned()).await.is_err());
     assert_eq!(store.all_secrets().await.unwrap().len(), 1, "the value went with its name");
     let acts: Vec<String> =
-        store.audit_rows(&Default::default(), u64::MAX, 9).await.unwrap().into_iter().map(|row| row.act).collect();
+        store.audit_rows(&AuditFilter::default(), None, 9).await.unwrap().into_iter().map(|row| row.act).collect();
     assert_eq!(acts, ["secret.delete", "secret.rotate", "secret.set"]);
 }
 
