@@ -13,6 +13,7 @@ mod events;
 mod grants;
 mod idempotency;
 mod matrix;
+mod secrets;
 mod sessions;
 mod slow;
 mod support;

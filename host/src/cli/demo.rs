@@ -60,8 +60,8 @@ pub(super) struct Demo {
 
 impl Demo {
     pub(super) async fn run(self, globals: &Globals, out: Out) -> anyhow::Result<Outcome> {
-        serve::log_to_stderr(&self.log, false)?;
         let mut config = Config { data: globals.data_dir(), ..Config::default() };
+        serve::log_to_stderr(&self.log, false, &config.masker)?;
         config.listen = self.listen.unwrap_or(config.listen);
         let mut stop = StopSignal::listen()?;
         let mut running = serve::start(config, out).await?;

@@ -14,6 +14,7 @@ pub(super) mod links;
 pub(super) mod notices;
 pub(super) mod plugins;
 pub(super) mod schema;
+pub(super) mod secrets;
 pub(super) mod session;
 pub(super) mod tokens;
 pub(super) mod triggers;

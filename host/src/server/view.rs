@@ -8,6 +8,7 @@ mod execution;
 mod grant;
 mod notice;
 mod plugin;
+mod secret;
 mod step;
 mod trigger;
 mod webhook;
@@ -26,6 +27,7 @@ pub use self::{
     grant::{GrantView, PowersView},
     notice::NoticeView,
     plugin::{PluginDetail, PluginSummary},
+    secret::UserSecretView,
     step::{LogLineView, StepView},
     trigger::{OccurrenceView, TriggerView},
     webhook::{DeliveryView, SecretAddedView, SecretMadeView, SecretView},

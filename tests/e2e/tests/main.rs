@@ -15,6 +15,7 @@ mod people;
 mod sample;
 mod saves;
 mod schedules;
+mod secrets;
 mod stop;
 mod webhooks;
 mod workflows;

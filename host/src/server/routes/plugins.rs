@@ -14,6 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 use weir_engine::json::Json as Document;
 
 use crate::{
+    driver::masked,
     runtime::{CallOutcome, PluginCall, Powerless},
     schema,
     server::{
@@ -247,6 +248,7 @@ pub(crate) async fn try_tool(
     let entry = act.done(named(&row)).with(json!({ "digest": row.digest, "tool": tool }));
     app.store.audit(entry).await?;
     let outcome = app.runtime.call(trial(&row, tool, input, config), Arc::new(Powerless)).await;
+    let outcome = masked::outcome(outcome, app.secrets.masker());
     Ok(Json(tried(outcome, began.elapsed())))
 }
 
