@@ -8,6 +8,7 @@ mod catalog;
 mod crashes;
 mod current;
 mod delivery;
+pub mod effects;
 mod ended;
 mod finished;
 mod flight;
