@@ -8,7 +8,7 @@ mod catalog;
 mod crashes;
 mod current;
 mod delivery;
-mod effects;
+pub mod effects;
 mod ended;
 mod finished;
 mod flight;

@@ -25,7 +25,7 @@ use self::{
     powers::{GRANTED_HOSTS_MAX, HOSTS_MAX},
     reader::Reader,
 };
-use crate::egress::{HostPort, Hosts, Method};
+use crate::egress::{Grant, HostPort, Method};
 
 /// What is wrong with a document, and where in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -140,13 +140,6 @@ impl Granted {
         self.0.hosts.iter().any(|granted| granted.methods.contain(method) && granted.host.matches(target))
     }
 
-    /// Where requests may go, whatever their method: for the policy of an egress caller.
-    #[must_use]
-    pub fn hosts(&self) -> Hosts {
-        let patterns = self.0.hosts.iter().map(|granted| granted.host.pattern().cloned());
-        patterns.collect::<Option<Vec<_>>>().map_or(Hosts::Any, Hosts::List)
-    }
-
     /// Whether the model with this name may be used.
     #[must_use]
     pub fn model(&self, alias: &str) -> bool {
@@ -175,6 +168,16 @@ impl Granted {
     #[must_use]
     pub fn powers(&self) -> &Powers {
         &self.0
+    }
+}
+
+impl Grant for Granted {
+    fn allows_host(&self, target: &HostPort) -> bool {
+        self.0.hosts.iter().any(|granted| granted.host.matches(target))
+    }
+
+    fn allows(&self, method: &Method, target: &HostPort) -> bool {
+        self.http(method, target)
     }
 }
 

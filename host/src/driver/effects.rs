@@ -5,9 +5,12 @@
 //! up to where it was: nothing is paid for twice that was answered once. What was under way has no answer; it is done again
 //! under the same idempotency key, and a request to a model asks for room again.
 
+pub mod http;
+pub mod kv;
 mod leave;
 mod loops;
 mod model;
+mod outside;
 mod tools;
 
 use std::{
@@ -32,7 +35,7 @@ use weir_engine::{
 };
 
 pub(super) use self::leave::edited;
-use self::loops::Loops;
+use self::{http::HttpCaps, loops::Loops};
 use super::{
     Inner, lock,
     task::{Admission, Ask, Begin, End, News},
@@ -40,7 +43,7 @@ use super::{
 use crate::{
     grants::Granted,
     hex::sha256_hex,
-    runtime::{Budget, CallHost, Effect, PluginCall, Powerless},
+    runtime::{Budget, CallHost, Effect, HttpAnswer, HttpRequest, PluginCall},
     store::{self, Companion, EffectBegun, EffectEnded, EffectKey, EffectKind, JournalRow},
 };
 
@@ -72,6 +75,8 @@ pub(super) struct Running {
     tools: Vec<Callable>,
     /// The limits of the agents around it that are below the step's, outermost first.
     within: Vec<(EffectId, Limits)>,
+    /// What it has used of its requests over HTTP.
+    caps: HttpCaps,
     /// How many effects it has asked for.
     asked: AtomicU32,
     /// How often it has asked for the same: the logical calls that idempotency keys name.
@@ -148,6 +153,7 @@ impl Running {
             template,
             tools,
             within,
+            caps: HttpCaps::default(),
             asked: AtomicU32::new(0),
             same: Mutex::default(),
             loops: Mutex::default(),
@@ -339,7 +345,14 @@ impl CallHost for EffectHost {
                 let id = running.next(1).next().unwrap_or_default();
                 Box::pin(async move { running.ask_model(id, turn).await })
             }
-            effect @ (Effect::Http(_) | Effect::Kv(_)) => Powerless.effect(effect),
+            Effect::Http(request) => {
+                let id = running.next(1).next().unwrap_or_default();
+                Box::pin(async move { running.send_http(id, request).await })
+            }
+            Effect::Kv(operation) => {
+                let id = running.next(1).next().unwrap_or_default();
+                Box::pin(async move { running.use_kv(id, operation).await })
+            }
         }
     }
 
@@ -350,6 +363,12 @@ impl CallHost for EffectHost {
     fn budget(&self) -> BoxFuture<'static, Budget> {
         let running = self.0.clone();
         Box::pin(async move { running.room().await.into() })
+    }
+
+    fn open_http(&self, request: HttpRequest) -> BoxFuture<'static, Result<Box<dyn HttpAnswer>, Failure>> {
+        let running = self.0.clone();
+        let id = running.next(1).next().unwrap_or_default();
+        Box::pin(async move { running.open_http(id, request).await })
     }
 }
 

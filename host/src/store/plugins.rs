@@ -19,7 +19,7 @@ use super::{
     error::database,
     grants::{self, FirstGrant, GrantRow},
     interest::HostEvent,
-    now,
+    kv, now,
     precedence::Precedence,
     queries,
 };
@@ -327,9 +327,10 @@ async fn delete(connection: &mut SqliteConnection, name: String, version: String
     if users > 0 {
         return Err(StoreError::InUse { name, version, executions: usize::try_from(users).unwrap_or_default() });
     }
-    let query = sqlx::query(queries::DELETE_PLUGIN).bind(name).bind(version);
+    let query = sqlx::query(queries::DELETE_PLUGIN).bind(&name).bind(version);
     query.execute(&mut *connection).await.map_err(|e| database("delete a plugin", e))?;
-    grants::delete(connection, &plugin.digest).await?;
+    grants::delete(&mut *connection, &plugin.digest).await?;
+    kv::forget_plugin(connection, &name).await?;
     Ok(plugin.digest)
 }
 
