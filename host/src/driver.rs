@@ -32,7 +32,7 @@ use tokio::sync::{Semaphore, broadcast, mpsc, oneshot, watch};
 use uuid::Uuid;
 use weir_engine::{
     approvers::Approvers,
-    event::{Record, Started},
+    event::Started,
     execution::{Execution, Status},
     id::Timestamp,
     json::Json,

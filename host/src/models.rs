@@ -89,7 +89,7 @@ impl Keys for NoKeys {
 pub type OnDelta<'a> = &'a mut (dyn FnMut(&str) + Send);
 
 /// The gateway. Clones are the same gateway.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Gateway {
     models: Arc<BTreeMap<String, Arc<Model>>>,
 }

@@ -31,6 +31,7 @@ use weir_engine::{
     limits::{Amounts, Limits, Room},
 };
 
+pub(super) use self::leave::edited;
 use self::loops::Loops;
 use super::{
     Inner, lock,
@@ -252,15 +253,11 @@ impl Running {
     }
 
     /// Does something, once: `perform` begins when its row is on disk.
-    async fn recorded(
-        &self,
-        entry: &Entry,
-        perform: impl Future<Output = Done> + Send,
-    ) -> Result<Json, Failure> {
+    async fn recorded(&self, entry: &Entry, perform: impl Future<Output = Done> + Send) -> Result<Json, Failure> {
         if let Some(known) = self.known(entry).await? {
             return known;
         }
-        self.begin(Ask::Nothing(entry.id.clone()), &[entry], true).await??;
+        self.begin(Ask::Nothing(entry.id.clone()), &[entry], true).await?;
         self.end(&entry.id, perform.await, true).await
     }
 

@@ -89,9 +89,8 @@ impl Running {
         let waits = calls.iter().any(|(_, callable, _)| self.has_effects(callable));
         if !entries.is_empty() {
             let each = entries.iter().map(|entry| (entry.id.clone(), Amounts::TOOL_CALL)).collect();
-            match self.begin(Ask::Each(each), &entries, waits).await {
-                Ok(admission) => drop(admission),
-                Err(refusal) => return Ok(self.refuse_all(calls, &refusal).await),
+            if let Err(refusal) = self.begin(Ask::Each(each), &entries, waits).await {
+                return Ok(self.refuse_all(calls, &refusal).await);
             }
         }
         let running = calls.iter().zip(leave).map(|((entry, callable, _), leave)| async move {
@@ -103,11 +102,7 @@ impl Running {
         Ok(join_all(running).await)
     }
 
-    async fn refuse_all(
-        &self,
-        calls: &[(&Entry, &Callable, &Json)],
-        refusal: &Failure,
-    ) -> Vec<Result<Json, Failure>> {
+    async fn refuse_all(&self, calls: &[(&Entry, &Callable, &Json)], refusal: &Failure) -> Vec<Result<Json, Failure>> {
         let mut results = Vec::with_capacity(calls.len());
         for (entry, ..) in calls {
             results.push(self.refused(entry, refusal.clone()).await);

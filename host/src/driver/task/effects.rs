@@ -174,7 +174,8 @@ fn admitted_within(
     for (effect, limits) in within.iter().rev() {
         let left = execution.room_within(call, effect, limits).limits();
         if let Err(Exceeded { limit, .. }) = Ledger::default().admits(&left, amounts) {
-            let message = format!("the agent would pass its own {limit}; raise the limit in agent_config.tools, or do less");
+            let message =
+                format!("the agent would pass its own {limit}; raise the limit in agent_config.tools, or do less");
             let details = json!({ "limit": limit, "effect": effect });
             return Err(Failure::new(FailureCode::GuardrailExceeded, message).with_details(details));
         }
