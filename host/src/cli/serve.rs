@@ -85,6 +85,8 @@ pub(super) async fn start(config: Config, out: Out) -> anyhow::Result<Running> {
 pub(super) fn log_to_stderr(filter: &str, json: bool) -> anyhow::Result<()> {
     let filter =
         EnvFilter::try_new(filter).with_context(|| format!("could not understand the log filter {filter:?}"))?;
+    // It logs what models and providers say; failures are told by whoever asked.
+    let filter = filter.add_directive("genai=off".parse()?);
     let colours = std::io::IsTerminal::is_terminal(&std::io::stderr()) && std::env::var_os("NO_COLOR").is_none();
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours);
     let set = if json { log.json().try_init() } else { log.with_target(false).try_init() };

@@ -14,8 +14,8 @@ use super::{
     gate::Gate,
     no_method, no_route,
     routes::{
-        agents, approval_acts, approvals, audit, deliveries, events, executions, grants, health, links, notices,
-        plugins, schema, session, tokens, triggers, users, webhooks, workflows,
+        agents, approval_acts, approvals, audit, deliveries, events, executions, grants, health, links, models,
+        notices, plugins, schema, session, tokens, triggers, users, webhooks, workflows,
     },
 };
 use crate::identity::Role;
@@ -168,6 +168,9 @@ routes! {
     get    Viewer   "/api/plugins/{plugin}/grants"                        => grants::list;
     put    Admin    "/api/plugins/{plugin}/grants"                        => grants::decide, "plugin.grant";
     post   Author   "/api/plugins/{plugin}/tools/{tool}/try"              => plugins::try_tool, "plugin.try";
+
+    get    Viewer   "/api/models"                                         => models::list;
+    post   Admin    "/api/models/{alias}/try"                             => models::try_model, "model.try";
 
     post   Public   "/api/session"                                        => session::create, "session.create";
     get    Viewer   "/api/session"                                        => session::show;
