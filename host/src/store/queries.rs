@@ -422,7 +422,7 @@ mod tests {
 
     use super::{
         super::{connect, directory::Directory},
-        ALL, INSERT_EVENTS, INSERT_EXECUTIONS, INSERT_STEPS, bus, grants, triggers, webhooks,
+        ALL, INSERT_EVENTS, INSERT_EXECUTIONS, INSERT_STEPS, bus, grants, journal, triggers, webhooks,
     };
 
     /// Tables that grow with every execution.
