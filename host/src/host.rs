@@ -104,7 +104,7 @@ impl Host {
         let address = listener.local_addr().map_err(listen)?;
         let egress = Egress::new(config.egress.clone());
         let models = models(&config, &egress, &secrets)?;
-        let reach = Reach { models, egress: Some(egress.clone()), secrets: Some(secrets.clone()) };
+        let reach = Reach { models: models.clone(), egress: Some(egress.clone()), secrets: Some(secrets.clone()) };
         let driver_config = DriverConfig { masker: secrets.masker().clone(), reach, ..DriverConfig::default() };
         let driver = Driver::new(store.clone(), Arc::clone(&runtime), driver_config);
         let (trigger, stop) = shutdown::pair();
@@ -125,6 +125,7 @@ impl Host {
             triggers: triggers.clone(),
             webhooks,
             secrets,
+            models,
             runtime,
             accounts: accounts.clone(),
             network,

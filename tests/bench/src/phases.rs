@@ -22,6 +22,7 @@ pub(crate) mod chain;
 pub(crate) mod grants;
 pub(crate) mod hello;
 pub(crate) mod loops;
+pub(crate) mod models;
 pub(crate) mod schedules;
 pub(crate) mod waiting;
 pub(crate) mod webhooks;
