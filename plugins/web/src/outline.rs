@@ -49,6 +49,12 @@ const BLOCKS: [&str; 28] = [
     "tr",
 ];
 
+/// Tags that have no end, or need none: they say nothing about how deep a page is nested.
+const UNCLOSED: [&str; 28] = [
+    "area", "base", "br", "body", "col", "colgroup", "dd", "dt", "embed", "head", "hr", "html", "img", "input", "li",
+    "link", "meta", "optgroup", "option", "p", "param", "source", "tbody", "td", "th", "thead", "tr", "wbr",
+];
+
 /// A link of a page.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Link {
@@ -65,12 +71,16 @@ pub(crate) struct Outline {
     pub(crate) links: Vec<Link>,
     /// The visible text, one line a block.
     pub(crate) text: String,
+    /// How many elements it has.
+    pub(crate) elements: usize,
+    /// How deep they are nested, about.
+    pub(crate) depth: usize,
 }
 
 impl Outline {
     /// Reads a page that came from `url`.
     pub(crate) fn of(html: &str, url: &Url) -> Self {
-        let reader = Reader { state: RefCell::new(State { base: url.clone(), ..State::new(url) }) };
+        let reader = Reader { state: RefCell::new(State::new(url)) };
         let tokenizer = Tokenizer::new(reader, TokenizerOpts::default());
         let input = BufferQueue::default();
         input.push_back(StrTendril::from(html));
@@ -94,6 +104,8 @@ struct State {
     in_title: bool,
     /// The link that is open, and what its text is so far.
     open: Option<(String, String)>,
+    /// How many elements are open, about.
+    depth: usize,
 }
 
 impl TokenSink for Reader {
@@ -123,12 +135,22 @@ impl State {
             hidden: None,
             in_title: false,
             open: None,
+            depth: 0,
+        }
+    }
+
+    fn measure(&mut self, name: &str, opens: bool) {
+        self.outline.elements += usize::from(opens);
+        if !UNCLOSED.contains(&name) {
+            self.depth = if opens { self.depth + 1 } else { self.depth.saturating_sub(1) };
+            self.outline.depth = self.outline.depth.max(self.depth);
         }
     }
 
     fn tag(&mut self, tag: &Tag) -> TokenSinkResult<()> {
         let name: &str = &tag.name;
         let begins = tag.kind == TagKind::StartTag;
+        self.measure(name, begins);
         if let Some(hidden) = &self.hidden {
             if !begins && hidden == name {
                 self.hidden = None;
@@ -204,9 +226,10 @@ impl State {
 
     fn end(mut self) -> Outline {
         self.close_link();
-        let Outline { title, links, text } = self.outline;
+        let Outline { title, links, text, elements, depth } = self.outline;
         let lines = text.lines().map(|line| one_line(line, usize::MAX)).filter(|line| !line.is_empty());
-        Outline { title: one_line(&title, TITLE_CHARS_MAX), links, text: lines.collect::<Vec<_>>().join("\n\n") }
+        let text = lines.collect::<Vec<_>>().join("\n\n");
+        Outline { title: one_line(&title, TITLE_CHARS_MAX), links, text, elements, depth }
     }
 }
 
@@ -260,6 +283,9 @@ mod tests {
         let links: String = (0..5_000).map(|n| format!("<a href='/{n}'>{n}")).collect();
         assert_eq!(outline(&links).links.len(), LINKS_MAX);
         assert_eq!(outline(&"<div><a href=x>".repeat(50_000)).links.len(), 1);
+        let deep = outline(&"<div><p><br>".repeat(1_000));
+        assert_eq!((deep.depth, deep.elements), (1_000, 3_000));
+        assert_eq!(outline(&"<div><p>x</div>".repeat(1_000)).depth, 1);
         assert_eq!(outline("<!--<script").text, "");
         assert_eq!(outline(&format!("<title>{}", "t".repeat(5_000))).title.chars().count(), TITLE_CHARS_MAX + 1);
     }

@@ -7,7 +7,9 @@ use url::Url;
 /// What is read of a page, in bytes; the rest is cut off.
 const HTML_BYTES_MAX: usize = 2 << 20;
 /// Elements beyond which no article is looked for: it takes several passes over the whole tree.
-const ELEMENTS_MAX: usize = 50_000;
+const ELEMENTS_MAX: usize = 20_000;
+/// Nesting beyond which no article is looked for: the tree of a page takes time by its size times its depth.
+const DEPTH_MAX: usize = 256;
 /// A text of fewer characters is no article: then the whole page is better.
 const ARTICLE_CHARS_MIN: usize = 200;
 
@@ -33,7 +35,8 @@ impl Page {
         let options = Options::new().max_elems_to_parse(ELEMENTS_MAX);
         let mut page =
             Self { title: outline.title, links: outline.links, cut: read.len() < html.len(), ..Self::default() };
-        let article = Document::new(read).parse(Some(url.as_str()), Some(options)).ok();
+        let is_sane = outline.elements <= ELEMENTS_MAX && outline.depth <= DEPTH_MAX;
+        let article = is_sane.then(|| Document::new(read).parse(Some(url.as_str()), Some(options)).ok()).flatten();
         match article.filter(|article| is_article(article.length, &outline.text)) {
             Some(article) => {
                 page.title = if article.title.is_empty() { page.title } else { article.title };
