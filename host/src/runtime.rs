@@ -9,6 +9,7 @@ mod call;
 mod catalog;
 pub mod compile;
 pub mod descriptor;
+mod effect;
 mod engine;
 mod imports;
 mod inspect;
@@ -19,7 +20,6 @@ pub mod upload;
 
 use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
-use futures_util::future::BoxFuture;
 use tokio::sync::Semaphore;
 use weir_engine::{event::Report, failure::Failure, json::Json};
 
@@ -27,9 +27,15 @@ use self::{cache::Cache, catalog::Catalog, compile::Compiler};
 pub use self::{
     compile::CompileLimits,
     descriptor::Descriptor,
+    effect::{
+        Budget, CallHost, ChatTurn, Effect, HttpAnswer, HttpBody, HttpRequest, HttpResponse, KvEntry, KvOperation,
+        KvSpace, Powerless, ToolAnswer, ToolCall,
+    },
     upload::{Inspected, UploadError},
 };
 
+/// How deep agents may call agents, the one of the step counted.
+pub const DEPTHS: usize = 4;
 /// Uploads that are under way, waiting ones included.
 const UPLOADS_WAITING_MAX: usize = 8;
 
@@ -46,8 +52,8 @@ pub struct RuntimeConfig {
     pub compile_limits: CompileLimits,
     /// Tools that run at the same time.
     pub tool_slots: u32,
-    /// Agents that run at the same time. They have slots of their own: agents that wait for tools cannot keep the
-    /// tools from running.
+    /// Agents that run at the same time, those that were called by agents not counted: each depth has as many. They have
+    /// slots of their own: agents that wait for tools, or for agents that they called, cannot keep those from running.
     pub agent_slots: u32,
 }
 
@@ -59,7 +65,7 @@ impl RuntimeConfig {
     pub fn new(components_dir: PathBuf, cache_dir: PathBuf) -> io::Result<Self> {
         let compiler = std::env::current_exe()?;
         let compile_limits = CompileLimits::default();
-        Ok(Self { components_dir, cache_dir, compiler, compile_limits, tool_slots: 48, agent_slots: 16 })
+        Ok(Self { components_dir, cache_dir, compiler, compile_limits, tool_slots: 48, agent_slots: 48 })
     }
 }
 
@@ -74,15 +80,6 @@ pub enum RuntimeError {
     Cache(PathBuf, #[source] io::Error),
 }
 
-/// What the host does for a running call.
-pub trait CallHost: Send + Sync {
-    /// Calls a tool on behalf of an agent. The future is dropped when the agent's call ends early.
-    fn call_tool(&self, tool: String, input: Json) -> BoxFuture<'static, Result<Json, Failure>>;
-
-    /// The tools that the call may use: an array of `{name, title, description, input_schema, output_schema}`.
-    fn tools(&self) -> Json;
-}
-
 /// One call of a tool or an agent.
 #[derive(Debug, Clone)]
 pub struct PluginCall {
@@ -90,10 +87,12 @@ pub struct PluginCall {
     pub digest: String,
     /// The tool's or agent's own name.
     pub name: String,
-    /// Whether it is an agent: only agents may call tools.
+    /// Whether it is an agent: only agents may talk to models and call tools.
     pub agent: bool,
     /// The step's configuration.
     pub config: Json,
+    /// How many agents call each other around it: 0 for the call of a step.
+    pub depth: usize,
     /// What to work on.
     pub input: Json,
     /// The same for every attempt of the same call; the plugin's clock and random numbers follow from it.
@@ -125,7 +124,8 @@ pub struct CallOutcome {
 pub struct Runtime {
     catalog: Catalog,
     tools: Semaphore,
-    agents: Semaphore,
+    /// By the depth of their calls.
+    agents: [Semaphore; DEPTHS],
     uploads: Semaphore,
     uploads_waiting: Semaphore,
 }
@@ -136,7 +136,8 @@ impl Runtime {
     /// # Errors
     /// When the machine or the cache directory does not allow it.
     pub fn new(config: RuntimeConfig) -> Result<Self, RuntimeError> {
-        let slots = config.tool_slots.saturating_add(config.agent_slots).max(1);
+        let agents = config.agent_slots.max(1);
+        let slots = config.tool_slots.saturating_add(agents.saturating_mul(DEPTHS as u32)).max(1);
         let engine = engine::pooled(slots).map_err(RuntimeError::Engine)?;
         let cache = Cache::open(config.cache_dir.clone(), &engine)
             .map_err(|error| RuntimeError::Cache(config.cache_dir, error))?;
@@ -145,7 +146,7 @@ impl Runtime {
         Ok(Self {
             catalog,
             tools: Semaphore::new(config.tool_slots.max(1) as usize),
-            agents: Semaphore::new(config.agent_slots.max(1) as usize),
+            agents: std::array::from_fn(|_| Semaphore::new(agents as usize)),
             uploads: Semaphore::new(1),
             uploads_waiting: Semaphore::new(UPLOADS_WAITING_MAX),
         })

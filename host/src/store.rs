@@ -25,11 +25,14 @@ mod error;
 mod events;
 mod executions;
 mod folded;
+mod grants;
 mod interest;
+mod journal;
 mod links;
 mod notices;
 mod occurrences;
 mod plugins;
+mod precedence;
 mod projection;
 mod queries;
 mod questions;
@@ -50,6 +53,8 @@ use self::{
     writer::{Message, Run, Writer},
 };
 
+use crate::grants::Grants;
+
 pub use self::{
     approvals::{ApprovalFilter, ApprovalRow, ApprovalStatus, Mine},
     audit::{AuditEntry, AuditFilter, AuditRow, Outcome, Verified},
@@ -59,12 +64,15 @@ pub use self::{
     error::StoreError,
     executions::{ExecutionFilter, ExecutionRow, StoredExecution, Unfinished},
     folded::folded,
+    grants::{FirstGrant, GrantRow},
     interest::{HostEvent, Interest, bare_agent, is_type},
+    journal::{EffectBegun, EffectEnded, EffectKey, EffectKind, JournalEnd, JournalRow},
     links::{LINKS_MAX, LinkHash, LinkRow},
     notices::{NOTICES_MAX, NoticeId, NoticeKind, NoticeRow, NoticeStatus, Reminded},
     occurrences::{Moved, NewOccurrence, OccurrenceRow, OccurrenceStatus, UnfinishedOfSchedule},
-    plugins::{Installed, NewPlugin, PluginRow, Precedence},
-    secrets::{NewSecret, SECRETS_MAX, SecretRow},
+    plugins::{Installed, NewPlugin, PluginRow},
+    precedence::Precedence,
+    secrets::{NewSecret, NewUserSecret, Resealed, SECRETS_MAX, SecretRow, UserSecretRow},
     sessions::{NewSession, SessionRow},
     steps::{StepCursor, StepOutput, StepPage, StepRow, StepStatus},
     tokens::{NewToken, TokenRow},
@@ -127,6 +135,8 @@ struct Inner {
     notices: Notify,
     /// Held while a plugin is installed or deleted, so that its file and its row change together.
     plugin_files: Mutex<()>,
+    /// What plugins are granted: changed with `plugin_files` held, after the commit.
+    grants: Grants,
     /// What triggers wait for of the host's own events.
     interests: Interests,
     /// Tells of events that were stored.
@@ -151,11 +161,13 @@ impl Store {
         let readers = connect::readers(&directory.database(), options.readers);
         let (writer, receiver) = mpsc::channel(options.queue.clamp(1, QUEUE_MAX));
         tokio::spawn(Writer::new(connection, receiver, lock).run());
-        let (plugin_files, interests, news) = (Mutex::new(()), Interests::default(), News::default());
-        let inner = Inner { directory, readers, writer, notices: Notify::new(), plugin_files, interests, news };
+        let (plugin_files, grants) = (Mutex::new(()), Grants::default());
+        let (notices, interests, news) = (Notify::new(), Interests::default(), News::default());
+        let inner = Inner { directory, readers, writer, notices, plugin_files, grants, interests, news };
         let store = Self { inner: Arc::new(inner), audit: None };
         store.sweep_plugins().await?;
         store.refresh_interest().await?;
+        store.load_grants().await?;
         Ok(store)
     }
 

@@ -4,9 +4,11 @@
 
 mod driver;
 mod egress;
+mod models;
 mod notify;
 mod peer;
 mod runtime;
+mod secrets;
 mod server;
 mod store;
 mod trigger;

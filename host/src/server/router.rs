@@ -14,8 +14,8 @@ use super::{
     gate::Gate,
     no_method, no_route,
     routes::{
-        agents, approval_acts, approvals, audit, deliveries, events, executions, health, links, notices, plugins,
-        schema, session, tokens, triggers, users, webhooks, workflows,
+        agents, approval_acts, approvals, audit, deliveries, events, executions, grants, health, links, notices,
+        plugins, schema, secrets, session, tokens, triggers, users, webhooks, workflows,
     },
 };
 use crate::identity::Role;
@@ -165,7 +165,13 @@ routes! {
     delete Admin    "/api/plugins/{plugin}"                               => plugins::delete, "plugin.delete";
     post   Admin    "/api/plugins/{plugin}/enable"                        => plugins::enable, "plugin.enable";
     post   Admin    "/api/plugins/{plugin}/disable"                       => plugins::disable, "plugin.disable";
+    get    Viewer   "/api/plugins/{plugin}/grants"                        => grants::list;
+    put    Admin    "/api/plugins/{plugin}/grants"                        => grants::decide, "plugin.grant";
     post   Author   "/api/plugins/{plugin}/tools/{tool}/try"              => plugins::try_tool, "plugin.try";
+
+    get    Admin    "/api/secrets"                                        => secrets::list;
+    put    Admin    "/api/secrets/{secret}"                               => secrets::set, "secret.set";
+    delete Admin    "/api/secrets/{secret}"                               => secrets::delete, "secret.delete";
 
     post   Public   "/api/session"                                        => session::create, "session.create";
     get    Viewer   "/api/session"                                        => session::show;

@@ -5,8 +5,10 @@ mod approval;
 mod audit;
 mod bus_event;
 mod execution;
+mod grant;
 mod notice;
 mod plugin;
+mod secret;
 mod step;
 mod trigger;
 mod webhook;
@@ -22,8 +24,10 @@ pub use self::{
     audit::{AuditView, VerifiedView},
     bus_event::BusEventView,
     execution::{ExecutionSummary, ExecutionView, PausedView},
+    grant::{GrantView, PowersView},
     notice::NoticeView,
     plugin::{PluginDetail, PluginSummary},
+    secret::UserSecretView,
     step::{LogLineView, StepView},
     trigger::{OccurrenceView, TriggerView},
     webhook::{DeliveryView, SecretAddedView, SecretMadeView, SecretView},

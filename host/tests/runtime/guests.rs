@@ -13,9 +13,9 @@ use weir_engine::{
     failure::{Failure, FailureCode},
     json::Json,
 };
-use weir_host::runtime::{CallHost, limits};
+use weir_host::runtime::{CallHost, Effect, Powerless, ToolCall, limits};
 
-use super::support::{NoTools, ends_in_time, failed, json, perform, request, run, shared};
+use super::support::{each, ends_in_time, failed, json, perform, request, run, shared};
 
 include!(concat!(env!("OUT_DIR"), "/guests.rs"));
 
@@ -34,6 +34,17 @@ async fn echo() {
     let outcome = run("echo", r#"{"log": true}"#).await;
     assert_eq!(outcome.report.logs[0].message, "execution step 0");
     assert_eq!(outcome.report.logs[0].level, "info");
+}
+
+/// What becomes of it is shown end to end; the sandbox itself knows no secrets.
+#[tokio::test(flavor = "multi_thread")]
+async fn d1_leak() {
+    let leak = |how: &str| run("d1_leak", &format!(r#"{{"how":"{how}","a":"hunter2-","b":"hunter2"}}"#));
+    assert!(leak("plain").await.result.unwrap().text().contains("Bearer hunter2-hunter2"));
+    assert!(leak("base64").await.result.unwrap().text().contains("aHVudGVyMi1odW50ZXIy"));
+    assert!(failed(leak("panic").await, FailureCode::PluginTrap).message.contains("hunter2-hunter2"));
+    let lines = leak("log").await.report.logs;
+    assert!(lines.iter().any(|line| line.message.ends_with("hunter2…")), "{lines:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -160,12 +171,18 @@ async fn h9_sleep() {
 struct Echoing(AtomicU32);
 
 impl CallHost for Echoing {
-    fn call_tool(&self, tool: String, input: Json) -> BoxFuture<'static, Result<Json, Failure>> {
-        self.0.fetch_add(1, Ordering::Relaxed);
-        Box::pin(async move {
-            tokio::task::yield_now().await;
-            assert_eq!(tool, "echo.run");
-            if input.text() == "3" { Err(Failure::new(FailureCode::GuardrailExceeded, "enough")) } else { Ok(input) }
+    fn effect(&self, effect: Effect) -> BoxFuture<'static, Result<Json, Failure>> {
+        each(effect, |ToolCall { tool, input }| {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            async move {
+                tokio::task::yield_now().await;
+                assert_eq!(tool, "echo.run");
+                if input.text() == "3" {
+                    Err(Failure::new(FailureCode::GuardrailExceeded, "enough"))
+                } else {
+                    Ok(input)
+                }
+            }
         })
     }
 
@@ -255,7 +272,7 @@ async fn h22_canary() {
     let mut call = request("h22_canary", "null").await;
     for run in 0..1_000 {
         call.idempotency_key = format!("tenant-{run}/1");
-        let found = shared().call(call.clone(), Arc::new(NoTools)).await.result.unwrap();
+        let found = shared().call(call.clone(), Arc::new(Powerless)).await.result.unwrap();
         assert_eq!(found.text(), r#"{"before":0,"found":0}"#, "call {run}");
     }
 }

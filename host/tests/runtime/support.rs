@@ -8,13 +8,16 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, join_all};
 use tempfile::TempDir;
 use weir_engine::{
     failure::{Failure, FailureCode},
     json::Json,
 };
-use weir_host::runtime::{CallHost, CallOutcome, CompileLimits, Inspected, PluginCall, Runtime, RuntimeConfig};
+use weir_host::runtime::{
+    CallHost, CallOutcome, CompileLimits, Effect, Inspected, PluginCall, Powerless, Runtime, RuntimeConfig, ToolAnswer,
+    ToolCall,
+};
 
 /// How much later than its limit any single call may end: the machine that runs the tests does other things too.
 const LATE_MAX: Duration = Duration::from_secs(2);
@@ -66,10 +69,19 @@ pub(crate) fn shared() -> &'static Runtime {
 
 /// The component of a guest program.
 pub(crate) fn guest(name: &str) -> Bytes {
+    built(&format!("examples/{name}"), "guests")
+}
+
+/// A bundled plugin.
+pub(crate) fn component(name: &str) -> Bytes {
+    built(name, "plugins")
+}
+
+fn built(name: &str, goal: &str) -> Bytes {
     let target = env::var_os("CARGO_TARGET_DIR")
         .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target")), PathBuf::from);
-    let path = target.join(format!("wasm32-wasip2/plugin/examples/{name}.wasm"));
-    let bytes = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}; run `make guests` first", path.display()));
+    let path = target.join(format!("wasm32-wasip2/plugin/{name}.wasm"));
+    let bytes = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}; run `make {goal}` first", path.display()));
     Bytes::from(bytes)
 }
 
@@ -90,6 +102,7 @@ pub(crate) async fn request(name: &str, input: &str) -> PluginCall {
         name: "run".to_owned(),
         agent: false,
         config: json("{}"),
+        depth: 0,
         input: json(input),
         idempotency_key: "execution/1".to_owned(),
         attempt: 0,
@@ -106,7 +119,7 @@ pub(crate) fn json(text: &str) -> Json {
 }
 
 pub(crate) async fn perform(call: PluginCall) -> CallOutcome {
-    shared().call(call, Arc::new(NoTools)).await
+    shared().call(call, Arc::new(Powerless)).await
 }
 
 pub(crate) async fn run(name: &str, input: &str) -> CallOutcome {
@@ -134,15 +147,15 @@ pub(crate) async fn ends_in_time(call: &PluginCall, code: FailureCode, limit: Du
     assert!(late[CALLS - 1] <= LATE_MAX, "later than {limit:?} by {late:?}");
 }
 
-/// A host without tools.
-pub(crate) struct NoTools;
-
-impl CallHost for NoTools {
-    fn call_tool(&self, tool: String, _: Json) -> BoxFuture<'static, Result<Json, Failure>> {
-        Box::pin(async move { Err(Failure::new(FailureCode::Denied, format!("no {tool} here"))) })
-    }
-
-    fn tools(&self) -> Json {
-        json("[]")
-    }
+/// Answers each call of a tool; nothing else is granted.
+pub(crate) fn each<F>(effect: Effect, answer: impl Fn(ToolCall) -> F) -> BoxFuture<'static, Result<Json, Failure>>
+where
+    F: Future<Output = Result<Json, Failure>> + Send + 'static,
+{
+    let Effect::Tools(calls) = effect else { return Powerless.effect(effect) };
+    let answers: Vec<F> = calls.into_iter().map(answer).collect();
+    Box::pin(async move {
+        let answers: Vec<ToolAnswer> = join_all(answers).await.into_iter().map(ToolAnswer::from).collect();
+        Ok(ToolAnswer::document(&answers))
+    })
 }

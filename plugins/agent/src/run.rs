@@ -51,6 +51,9 @@ pub(crate) fn run(input: &Value, config: AgentConfig) -> Result<Value> {
 
 /// The task as the model reads it: a text as it is, anything else as JSON.
 fn task(input: &Value) -> Result<String> {
+    // A step's `agent_prompt` that is a text comes as an object with nothing else in it.
+    let only_prompt = input.as_object().filter(|members| members.len() == 1).and_then(|members| members.get("prompt"));
+    let input = only_prompt.filter(|prompt| prompt.is_string()).unwrap_or(input);
     let task = input.as_str().map_or_else(|| input.to_string(), str::to_owned);
     if task.trim().is_empty() || input.is_null() {
         return Err(Failure::invalid_input("the task is empty: give the agent a prompt"));
