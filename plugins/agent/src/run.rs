@@ -46,7 +46,7 @@ pub(crate) fn run(input: &Value, config: AgentConfig) -> Result<Value> {
         last: None,
         ending: false,
     };
-    run.to_the_end()
+    run.until_answered()
 }
 
 /// The task as the model reads it: a text as it is, anything else as JSON.
@@ -89,7 +89,7 @@ fn chat(config: &AgentConfig, form: Option<&Form>, tools: &[String]) -> Chat {
 }
 
 impl Run {
-    fn to_the_end(mut self) -> Result<Value> {
+    fn until_answered(mut self) -> Result<Value> {
         loop {
             let answer = self.turn()?;
             if answer.stop == Stop::Refusal {
