@@ -44,6 +44,8 @@ pub struct Config {
     pub channels: BTreeMap<String, ChannelConfig>,
     /// Whether schedules and events start workflows.
     pub schedules: bool,
+    /// Whether everybody may read `GET /metrics`; otherwise it takes the role `viewer`.
+    pub metrics_public: bool,
     /// What links to this host begin with: `https://weir.example.com`; by default `http://` and the address that it listens on.
     pub public_url: Option<String>,
     /// The program `weir`, which is started to compile plugins; by default the running one.
@@ -66,6 +68,7 @@ impl Default for Config {
             egress: EgressConfig::default(),
             channels: BTreeMap::new(),
             schedules: true,
+            metrics_public: false,
             public_url: None,
             program: None,
         }

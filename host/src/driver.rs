@@ -12,6 +12,7 @@ mod ended;
 mod finished;
 mod flight;
 mod live;
+mod observe;
 mod outbox;
 mod perform;
 mod schemas;
@@ -394,6 +395,12 @@ impl Driver {
     #[must_use]
     pub fn in_memory(&self) -> usize {
         self.inner.config.executions_max - self.inner.room.available_permits()
+    }
+
+    /// How many more executions may be in memory.
+    #[must_use]
+    pub fn room(&self) -> usize {
+        self.inner.room.available_permits()
     }
 
     /// A version with today's plugins.

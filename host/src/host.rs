@@ -9,6 +9,7 @@ use crate::{
     config::Config,
     driver::{Driver, DriverConfig},
     egress::Egress,
+    metrics::Metrics,
     notices::Notices,
     runtime::{Runtime, RuntimeConfig, RuntimeError},
     server::{
@@ -90,10 +91,12 @@ impl Host {
     /// # Errors
     /// Says which part did not start, and what to do.
     pub async fn start(config: Config) -> Result<Running, StartHostError> {
-        let store = Store::open(StoreOptions::new(&config.data)).await?;
+        let metrics = Metrics::default();
+        let options = StoreOptions { metrics: metrics.clone(), ..StoreOptions::new(&config.data) };
+        let store = Store::open(options).await?;
         let token = AdminToken::load_or_create(&config.data)?;
         let vault = open_vault(&config, &store).await?;
-        let runtime = Arc::new(Runtime::new(runtime_config(&config)?)?);
+        let runtime = Arc::new(Runtime::new(runtime_config(&config, metrics)?)?);
         let listen = |source| StartHostError::Listen { address: config.listen, source };
         let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
@@ -120,6 +123,7 @@ impl Host {
             network,
             connections_per_address: config.connections_per_address,
             shutdown: stop.clone(),
+            metrics_public: config.metrics_public,
             public_url,
         });
         let notices = tokio::spawn(async move { notices.run(stop.begun()).await });
@@ -149,9 +153,10 @@ fn public_url(config: &Config, address: SocketAddr) -> Arc<str> {
     url.trim_end_matches('/').into()
 }
 
-fn runtime_config(config: &Config) -> Result<RuntimeConfig, StartHostError> {
+fn runtime_config(config: &Config, metrics: Metrics) -> Result<RuntimeConfig, StartHostError> {
     let (components, cache) = (config.data.join("plugins"), config.data.join("cache"));
     let mut runtime = RuntimeConfig::new(components, cache).map_err(StartHostError::Program)?;
+    runtime.metrics = metrics;
     if let Some(program) = &config.program {
         runtime.compiler.clone_from(program);
     }

@@ -12,6 +12,7 @@ pub mod egress;
 mod hex;
 mod host;
 pub mod identity;
+pub mod metrics;
 pub mod notices;
 pub mod notify;
 pub mod runtime;

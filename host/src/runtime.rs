@@ -29,6 +29,7 @@ pub use self::{
     descriptor::Descriptor,
     upload::{Inspected, UploadError},
 };
+use crate::metrics::Metrics;
 
 /// Uploads that are under way, waiting ones included.
 const UPLOADS_WAITING_MAX: usize = 8;
@@ -49,6 +50,8 @@ pub struct RuntimeConfig {
     /// Agents that run at the same time. They have slots of their own: agents that wait for tools cannot keep the
     /// tools from running.
     pub agent_slots: u32,
+    /// Where calls are counted.
+    pub metrics: Metrics,
 }
 
 impl RuntimeConfig {
@@ -58,8 +61,8 @@ impl RuntimeConfig {
     /// When the path of the running program cannot be found out.
     pub fn new(components_dir: PathBuf, cache_dir: PathBuf) -> io::Result<Self> {
         let compiler = std::env::current_exe()?;
-        let compile_limits = CompileLimits::default();
-        Ok(Self { components_dir, cache_dir, compiler, compile_limits, tool_slots: 48, agent_slots: 16 })
+        let (compile_limits, metrics) = (CompileLimits::default(), Metrics::default());
+        Ok(Self { components_dir, cache_dir, compiler, compile_limits, tool_slots: 48, agent_slots: 16, metrics })
     }
 }
 
@@ -128,6 +131,7 @@ pub struct Runtime {
     agents: Semaphore,
     uploads: Semaphore,
     uploads_waiting: Semaphore,
+    metrics: Metrics,
 }
 
 impl Runtime {
@@ -148,6 +152,7 @@ impl Runtime {
             agents: Semaphore::new(config.agent_slots.max(1) as usize),
             uploads: Semaphore::new(1),
             uploads_waiting: Semaphore::new(UPLOADS_WAITING_MAX),
+            metrics: config.metrics,
         })
     }
 

@@ -113,6 +113,8 @@ pub struct Parts {
     changes: Arc<Semaphore>,
     /// What links to this host begin with.
     public_url: Arc<str>,
+    /// Whether everybody may read the metrics.
+    metrics_public: bool,
 }
 
 /// What an [`App`] is made of.
@@ -135,6 +137,8 @@ pub struct AppParts {
     pub connections_per_address: usize,
     /// What links to this host begin with.
     pub public_url: Arc<str>,
+    /// Whether everybody may read the metrics.
+    pub metrics_public: bool,
     /// Tells when the host stops.
     pub shutdown: Shutdown,
 }
@@ -152,7 +156,7 @@ impl App {
     #[must_use]
     pub fn new(parts: AppParts) -> Self {
         let AppParts { store, driver, triggers, webhooks, runtime, accounts, .. } = parts;
-        let AppParts { network, connections_per_address, shutdown, public_url, .. } = parts;
+        let AppParts { network, connections_per_address, shutdown, public_url, metrics_public, .. } = parts;
         Self(Arc::new(Parts {
             store,
             driver,
@@ -171,6 +175,7 @@ impl App {
             ledger: Ledger::default(),
             in_flight: InFlight::default(),
             public_url,
+            metrics_public,
             changes: Arc::new(Semaphore::new(accept::CONNECTIONS_MAX)),
         }))
     }

@@ -29,6 +29,7 @@ use super::{
     answer::{Answer, Answered, DecideError, Reassign},
     delivery::Place,
     flight::{Flight, Landed},
+    observe::Observed,
     outbox::Outbox,
     perform, timers,
 };
@@ -67,6 +68,9 @@ struct Reply {
     send: Box<dyn FnOnce(Result<(), StoreError>) + Send>,
 }
 
+/// The way for news.
+type Way = (mpsc::Sender<News>, mpsc::Receiver<News>);
+
 type Appending = Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send>>;
 
 /// One execution in memory.
@@ -86,6 +90,7 @@ pub(super) struct Task {
     /// With the store.
     appending: Option<(Arc<Vec<Record>>, Appending)>,
     replies: Vec<Reply>,
+    observed: Observed,
     ended: Option<oneshot::Sender<Box<Finished>>>,
     /// Given up when the task ends, however that may be.
     place: Option<Place>,
@@ -120,6 +125,7 @@ impl Task {
             stored: 0,
             appending: None,
             replies: Vec::new(),
+            observed: Observed::default(),
             ended: None,
             place: None,
             resumed: false,
@@ -150,9 +156,9 @@ impl Task {
         self.place = Place::take(&self.inner, self.id.clone(), &self.sender).ok();
     }
 
-    /// An execution that was loaded from its log, and the place that was taken for it before.
-    pub(super) fn resume(&mut self, place: Place, sender: mpsc::Sender<News>, receiver: mpsc::Receiver<News>) {
-        (self.place, self.sender, self.receiver) = (Some(place), sender, receiver);
+    /// An execution that was loaded from its log, and the place and the way for news that were taken for it before.
+    pub(super) fn resume(&mut self, observed: Observed, place: Place, (sender, receiver): Way) {
+        (self.place, self.sender, self.receiver, self.observed) = (Some(place), sender, receiver, observed);
         self.stored = self.execution.seq();
         self.resumed = true;
     }
@@ -342,6 +348,7 @@ impl Task {
         result?;
         self.stored = records.last().map_or(self.stored, |record| record.seq);
         let stored = self.stored;
+        self.observed.committed(self.inner.store.metrics(), self.execution.started(), &records);
         self.inner.live.publish(&self.id, &records);
         let (due, rest) = std::mem::take(&mut self.replies).into_iter().partition(|reply| reply.seq <= stored);
         self.replies = rest;

@@ -10,6 +10,7 @@ pub(super) mod events;
 pub(super) mod executions;
 pub(super) mod health;
 pub(super) mod links;
+pub(super) mod metrics;
 pub(super) mod notices;
 pub(super) mod plugins;
 pub(super) mod schema;
