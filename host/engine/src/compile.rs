@@ -151,6 +151,8 @@ fn report_open_scopes(layout: &Layout<'_>, kinds: &[Option<Kind>], diagnostics: 
 
 fn finish(layout: &Layout<'_>, step: usize, kind: Kind, jumps: Jumps) -> Option<Step> {
     let placed = layout.steps.get(step)?;
+    let guardrails = &placed.definition.guardrails;
+    let limits = kind.invocation().map_or_else(|| guardrails.clone(), |own| guardrails.tightened_by(&own.limits));
     Some(Step {
         id: Arc::clone(&placed.definition.id),
         block: placed.block,
@@ -158,7 +160,7 @@ fn finish(layout: &Layout<'_>, step: usize, kind: Kind, jumps: Jumps) -> Option<
         next: jumps.next,
         retry: placed.definition.retry.clone(),
         on_error: jumps.on_error,
-        limits: placed.definition.guardrails.clone(),
+        limits,
     })
 }
 

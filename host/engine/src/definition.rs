@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 mod after;
+pub(crate) mod agent_tools;
 mod approvers;
 pub(crate) mod diagnostic;
 pub mod fields;
@@ -17,6 +18,7 @@ mod reader;
 mod schema;
 mod steps;
 
+pub use agent_tools::{APPROVAL_TIMEOUT_MS, AgentTool, ToolApproval};
 pub use diagnostic::{DIAGNOSTICS_MAX, Diagnostic, DiagnosticCode, Diagnostics, Place, Severity};
 pub use guardrails::parse_guardrails;
 pub use schema::definition_schema;

@@ -13,7 +13,7 @@ pub use self::facts::{AfterFailure, Decision, LogLine, Next, Report, Skipped, St
 use crate::{
     approvers::Approvers,
     failure::Failure,
-    id::{CallId, ScopeId, Seq, Timestamp},
+    id::{CallId, EffectId, ScopeId, Seq, Timestamp},
     json::Json,
     limits::{Amounts, Exceeded, Limits},
 };
@@ -85,8 +85,8 @@ pub enum Event {
     Reserved {
         /// The visit that asked.
         call: CallId,
-        /// Which effect of this call, from 1.
-        n: u32,
+        /// Which effect of it.
+        effect: EffectId,
         /// What was promised.
         amounts: Amounts,
     },
@@ -94,10 +94,37 @@ pub enum Event {
     Settled {
         /// The visit that asked.
         call: CallId,
-        /// Which effect of this call.
-        n: u32,
+        /// Which effect of it.
+        effect: EffectId,
         /// What was used.
         used: Amounts,
+    },
+    /// A running call wants to call a tool that a person must allow first; the call is made again when nobody is asked
+    /// any more. The sequence number is the [`CallId`] of the question.
+    Deferred {
+        /// The visit that asked.
+        call: CallId,
+        /// Which effect of it.
+        effect: EffectId,
+        /// The visit's step.
+        step: Arc<str>,
+        /// Its path.
+        path: Arc<str>,
+        /// What the person is shown: the tool and its exact arguments among others.
+        request: Json,
+        /// When the question lapses, which allows nothing.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        due: Option<Timestamp>,
+    },
+    /// Nobody answered in time whether a tool may be called: it may not.
+    Lapsed {
+        /// The question.
+        call: CallId,
+    },
+    /// The step ended while a person was asked whether it may call a tool.
+    Withdrawn {
+        /// The question.
+        call: CallId,
     },
     /// A limit of the execution stood in the way, and `on_exceeded` says to ask a person.
     Paused {
@@ -246,6 +273,7 @@ impl Event {
             Self::StepCompleted { output, report, .. } => output.text().len() + report.bytes(),
             Self::RetryScheduled { report, .. } | Self::StepFailed { report, .. } => report.bytes(),
             Self::ExecutionCompleted { output, .. } => output.text().len(),
+            Self::Deferred { request, .. } => request.text().len(),
             Self::Decided { decision, .. } | Self::Voted { decision, .. } => {
                 decision.data.as_ref().map_or(0, |data| data.text().len())
             }
@@ -253,6 +281,8 @@ impl Event {
             | Self::CallInterrupted { .. }
             | Self::Reserved { .. }
             | Self::Settled { .. }
+            | Self::Lapsed { .. }
+            | Self::Withdrawn { .. }
             | Self::Paused { .. }
             | Self::Resumed { .. }
             | Self::Reassigned { .. }

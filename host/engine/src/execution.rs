@@ -14,22 +14,30 @@ use std::{borrow::Cow, sync::Arc};
 
 pub use self::{
     command::{Command, PluginCall},
-    input::Input,
+    input::{Ask, Input},
     question::Question,
+    state::Verdict,
     summary::{Status, Summary},
 };
 use self::{
     decide::Decide,
-    state::{State, VisitWork},
+    state::{Asked, State, VisitWork},
 };
 use crate::{
     approvers::Approvers,
     event::{Event, Record, Started},
     graph::Graph,
-    id::{CallId, ScopeId, Seq, Timestamp},
+    id::{CallId, EffectId, ScopeId, Seq, Timestamp},
     json::Json,
-    limits::{Ledger, Limits},
+    limits::{Ledger, Limits, Room},
 };
+
+/// The option that lets an agent call the tool that it wants to call.
+pub const APPROVE: &str = "approve";
+/// The option that lets it call the tool with other arguments.
+pub const EDIT: &str = "edit";
+/// The option that does not let it.
+pub const REJECT: &str = "reject";
 
 /// One running execution: its graph, and the state that follows from its log.
 #[derive(Debug, Clone)]
@@ -109,10 +117,12 @@ impl Execution {
         for (call, visit) in &state.visits {
             if visit.runs_plugin() {
                 commands.push(Command::RunPlugin { call: *call, attempt: visit.attempt });
-            } else if let VisitWork::Human { request, due, .. } = &visit.work {
-                let (path, request) = (visit.path.clone(), request.clone());
-                commands.push(Command::AskHuman { call: *call, path, request, due: *due });
+            } else if let VisitWork::Human(asked) = &visit.work {
+                commands.push(asked.command(*call, &visit.path));
             }
+        }
+        for (question, deferred) in &state.deferred {
+            commands.extend(state.visits.get(&deferred.of).map(|of| deferred.asked.command(*question, &of.path)));
         }
         commands.extend(self.wake_at().map(|due| Command::SetTimer { due }));
         if self.has_more_to_decide() {
@@ -133,9 +143,12 @@ impl Execution {
         Some(PluginCall {
             call,
             attempt: visit.attempt,
+            generation: visit.failures,
+            resumes: !(visit.effects.is_empty() && visit.verdicts.is_empty()),
             path: visit.path.clone(),
             target: self.state.started.targets.get(&invocation.name)?.clone(),
             config: invocation.config.clone(),
+            tools: invocation.tools.clone(),
             input: input.clone(),
             timeout_ms: visit.limits.timeout_ms,
             deadline: deadlines.chain(visit.deadline).chain(self.state.started.deadline).min(),
@@ -147,8 +160,15 @@ impl Execution {
     /// What an open question asks, and how far it has come; `None` if it is not open.
     #[must_use]
     pub fn question(&self, call: CallId) -> Option<Question<'_>> {
-        let visit = self.state.visits.get(&call)?;
-        let VisitWork::Human { request, due, reassigned, votes } = &visit.work else { return None };
+        let (visit, asked) = match self.state.deferred.get(&call) {
+            Some(deferred) => (self.state.visits.get(&deferred.of)?, &deferred.asked),
+            None => {
+                let visit = self.state.visits.get(&call)?;
+                let VisitWork::Human(asked) = &visit.work else { return None };
+                (visit, asked)
+            }
+        };
+        let Asked { request, due, reassigned, votes } = asked;
         let approvers = match reassigned {
             Some(approvers) => Cow::Borrowed(approvers),
             None => Cow::Owned(Approvers::of_request(request.value())),
@@ -156,10 +176,49 @@ impl Execution {
         Some(Question { path: &visit.path, request, due: *due, approvers, votes })
     }
 
-    /// Whether the effect `n` of an open call was admitted.
+    /// Whether an effect of an open call was admitted: it may begin, is under way, or over.
     #[must_use]
-    pub fn is_admitted(&self, call: CallId, n: u32) -> bool {
-        self.state.visits.get(&call).is_some_and(|visit| visit.promises.contains_key(&n))
+    pub fn is_admitted(&self, call: CallId, effect: &EffectId) -> bool {
+        let known = self.state.visits.get(&call).and_then(|visit| visit.effects.get(effect));
+        known.is_some_and(|effect| effect.over || effect.promised.is_some())
+    }
+
+    /// What people said about a tool that an open call wants to call; `None` while nobody said anything.
+    #[must_use]
+    pub fn verdict(&self, call: CallId, effect: &EffectId) -> Option<&Verdict> {
+        self.state.visits.get(&call)?.verdicts.get(effect)
+    }
+
+    /// What is left under the limits of an open call's step, of the steps around it, and of the execution.
+    #[must_use]
+    pub fn room(&self, call: CallId) -> Room {
+        let state = &self.state;
+        let Some(visit) = state.visits.get(&call) else { return Room::NONE };
+        let holders = state.around(visit.scope).filter_map(|around| state.visits.get(&around)).chain([visit]);
+        let rooms = holders.map(|holder| holder.ledger.room(&holder.limits));
+        rooms.fold(state.ledger.room(&state.limits), |room, other| room.at_most(&other))
+    }
+
+    /// What is left under limits that only the effects of one effect of an open call have: an agent that it called.
+    #[must_use]
+    pub fn room_within(&self, call: CallId, effect: &EffectId, limits: &Limits) -> Room {
+        let Some(visit) = self.state.visits.get(&call) else { return Room::NONE };
+        let inside = visit.effects.range(effect.clone()..).skip_while(|(at, _)| *at == effect);
+        let mut ledger = Ledger::default();
+        for (_, inner) in inside.take_while(|(at, _)| at.is_within(effect)) {
+            ledger.settled = ledger.settled.plus(&inner.used);
+            ledger.reserved = ledger.reserved.plus(&inner.promised.unwrap_or_default());
+        }
+        ledger.room(limits)
+    }
+
+    /// Whether a request to a model may be sent to an open call's model though nobody knows its price.
+    #[must_use]
+    pub fn allows_unknown_price(&self, call: CallId) -> bool {
+        let state = &self.state;
+        let Some(visit) = state.visits.get(&call) else { return false };
+        let holders = state.around(visit.scope).filter_map(|around| state.visits.get(&around)).chain([visit]);
+        holders.map(|holder| &holder.limits).chain([&state.limits]).all(Limits::allow_unknown_price)
     }
 
     /// The place of the last event.
@@ -224,7 +283,8 @@ impl Execution {
         if let Some(end) = &state.end {
             return end.status;
         }
-        let asks = state.pause.is_some() || state.visits.values().any(|v| matches!(v.work, VisitWork::Human { .. }));
+        let asks_step = state.visits.values().any(|visit| matches!(visit.work, VisitWork::Human(_)));
+        let asks = state.pause.is_some() || asks_step || !state.deferred.is_empty();
         let waits_for_retry = state.visits.values().any(|visit| visit.retry_due.is_some());
         if asks && !self.is_busy() && !waits_for_retry { Status::AwaitingHuman } else { Status::Running }
     }
@@ -245,7 +305,14 @@ impl Execution {
             return None;
         }
         let visits = self.state.visits.values().filter_map(state::Visit::next_due);
-        visits.chain(self.state.started.deadline).min()
+        let questions = self.state.deferred.values().filter_map(|deferred| deferred.asked.due);
+        visits.chain(questions).chain(self.state.started.deadline).min()
+    }
+}
+
+impl Asked {
+    fn command(&self, call: CallId, path: &Arc<str>) -> Command {
+        Command::AskHuman { call, path: path.clone(), request: self.request.clone(), due: self.due }
     }
 }
 

@@ -50,6 +50,10 @@ pub enum FailureCode {
     GuardrailExceeded,
     /// Nobody decided in time, and the step says that this is a failure.
     ApprovalTimeout,
+    /// The agent did the same again and again, and got the same answer.
+    LoopDetected,
+    /// A call that was made again asked for something else than before, so its record does not fit it.
+    Nondeterministic,
     /// The host stopped while the call was running.
     Interrupted,
     /// A fault of the host itself; its log tells more.
@@ -82,7 +86,9 @@ impl FailureCode {
             | Self::ReferenceNotFound
             | Self::NotAnArray
             | Self::GuardrailExceeded
-            | Self::ApprovalTimeout => false,
+            | Self::ApprovalTimeout
+            | Self::LoopDetected
+            | Self::Nondeterministic => false,
         }
     }
 
@@ -110,6 +116,8 @@ impl FailureCode {
             Self::NotAnArray => "not_an_array",
             Self::GuardrailExceeded => "guardrail_exceeded",
             Self::ApprovalTimeout => "approval_timeout",
+            Self::LoopDetected => "loop_detected",
+            Self::Nondeterministic => "nondeterministic",
             Self::Interrupted => "interrupted",
             Self::Internal => "internal",
         }

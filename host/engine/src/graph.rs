@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::{
     approvers::Approvers,
     condition::Condition,
+    definition::AgentTool,
     limits::Limits,
     reference::{Reference, Template},
 };
@@ -157,6 +158,16 @@ pub enum Kind {
     },
 }
 
+impl Kind {
+    /// The call that a tool or agent step makes.
+    pub(crate) fn invocation(&self) -> Option<&Invocation> {
+        match self {
+            Self::Tool(invocation) | Self::Agent(invocation) => Some(invocation),
+            Self::Condition { .. } | Self::Human(_) | Self::Parallel { .. } | Self::Loop { .. } => None,
+        }
+    }
+}
+
 /// A call of a tool or an agent.
 #[derive(Debug, Clone)]
 pub struct Invocation {
@@ -166,6 +177,10 @@ pub struct Invocation {
     pub input: Template,
     /// The step's fixed configuration for the plugin (an agent's `agent_config`), as it was written.
     pub config: Value,
+    /// What an agent may call, beside what its plugin asks for and was granted.
+    pub tools: Arc<[AgentTool]>,
+    /// What the agent's settings let it use; the step's limits hold it.
+    pub limits: Limits,
 }
 
 /// What a person is asked.

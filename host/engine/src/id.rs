@@ -1,6 +1,6 @@
 //! Names of things inside one execution, and its clock's unit.
 
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
@@ -49,4 +49,89 @@ seq_id! {
 impl ScopeId {
     /// The scope of the workflow's own list of steps.
     pub const ROOT: Self = Self(0);
+}
+
+/// Which effect of a call: `3` is the third that its plugin asked for, `3/1` the first that the third itself asked for.
+/// The effects of an effect come right after it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct EffectId(Vec<u32>);
+
+impl EffectId {
+    /// The call itself: around all of its effects.
+    pub const CALL: Self = Self(Vec::new());
+
+    /// The effect `n`, from 1, of the one at this place.
+    #[must_use]
+    pub fn child(&self, n: u32) -> Self {
+        Self(self.0.iter().copied().chain([n]).collect())
+    }
+
+    /// How many effects stand around this one, itself counted.
+    #[must_use]
+    pub fn depth(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether this is an effect of the one at `other`, or of one of its effects.
+    #[must_use]
+    pub fn is_within(&self, other: &Self) -> bool {
+        self.0.len() > other.0.len() && self.0.starts_with(&other.0)
+    }
+}
+
+impl fmt::Display for EffectId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, n) in self.0.iter().enumerate() {
+            let separator = if index == 0 { "" } else { "/" };
+            write!(f, "{separator}{n}")?;
+        }
+        Ok(())
+    }
+}
+
+/// A text that names no effect.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not the place of an effect: write numbers from 1 like 3/1")]
+pub struct EffectIdError(String);
+
+impl FromStr for EffectId {
+    type Err = EffectIdError;
+
+    fn from_str(text: &str) -> Result<Self, EffectIdError> {
+        let numbers = text.split('/').map(|n| n.parse().ok().filter(|n| *n > 0));
+        numbers.collect::<Option<_>>().map(Self).ok_or_else(|| EffectIdError(text.to_owned()))
+    }
+}
+
+impl TryFrom<String> for EffectId {
+    type Error = EffectIdError;
+
+    fn try_from(text: String) -> Result<Self, EffectIdError> {
+        text.parse()
+    }
+}
+
+impl From<EffectId> for String {
+    fn from(place: EffectId) -> Self {
+        place.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn effects_of_an_effect_follow_it() {
+        let third = EffectId::CALL.child(3);
+        let inner = third.child(1);
+        assert_eq!(inner.to_string(), "3/1");
+        assert_eq!("3/1".parse(), Ok(inner.clone()));
+        assert!(inner.is_within(&third) && inner.is_within(&EffectId::CALL) && !third.is_within(&third));
+        assert!(third < inner && inner < EffectId::CALL.child(4));
+        for text in ["", "0", "3/", "/1", "x"] {
+            assert!(text.parse::<EffectId>().is_err(), "{text}");
+        }
+    }
 }

@@ -87,6 +87,16 @@ impl Limits {
         }
     }
 
+    /// Whether a request to a model may be sent though nobody knows what it costs.
+    #[must_use]
+    pub fn allow_unknown_price(&self) -> bool {
+        match self.on_unknown_price {
+            Some(OnUnknownPrice::Allow) => true,
+            Some(OnUnknownPrice::Fail) => false,
+            None => self.cost_microusd.is_none(),
+        }
+    }
+
     /// These limits with each quantity that `raised` names set to its value there, where that is more than before.
     #[must_use]
     pub fn raised_to(&self, raised: &Self) -> Self {
@@ -238,5 +248,78 @@ impl Ledger {
     pub fn settle(&mut self, promised: &Amounts, used: &Amounts) {
         self.reserved = self.reserved.minus(promised);
         self.settled = self.settled.plus(used);
+    }
+}
+
+impl Ledger {
+    /// What is left of `limits`.
+    #[must_use]
+    pub fn room(&self, limits: &Limits) -> Room {
+        let spent = self.settled.plus(&self.reserved);
+        let left = |limit: Option<u64>, spent: u64| limit.map(|limit| limit.saturating_sub(spent));
+        Room {
+            requests: left(limits.requests, spent.requests),
+            input_tokens: left(limits.input_tokens, spent.input_tokens),
+            output_tokens: left(limits.output_tokens, spent.output_tokens),
+            total_tokens: left(limits.total_tokens, spent.input_tokens.saturating_add(spent.output_tokens)),
+            tool_calls: left(limits.tool_calls, spent.tool_calls),
+            cost_microusd: left(limits.cost_microusd, spent.cost_microusd),
+        }
+    }
+}
+
+/// What may still be spent; `None`: nothing limits it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Room {
+    /// Model requests.
+    pub requests: Option<u64>,
+    /// Tokens sent to models.
+    pub input_tokens: Option<u64>,
+    /// Tokens that models answer with.
+    pub output_tokens: Option<u64>,
+    /// Tokens of both kinds.
+    pub total_tokens: Option<u64>,
+    /// Tool calls.
+    pub tool_calls: Option<u64>,
+    /// Millionths of a US dollar.
+    pub cost_microusd: Option<u64>,
+}
+
+impl Room {
+    /// No room at all.
+    pub const NONE: Self = Self {
+        requests: Some(0),
+        input_tokens: Some(0),
+        output_tokens: Some(0),
+        total_tokens: Some(0),
+        tool_calls: Some(0),
+        cost_microusd: Some(0),
+    };
+
+    /// What both leave.
+    #[must_use]
+    pub fn at_most(&self, other: &Self) -> Self {
+        Self {
+            requests: tighter(self.requests, other.requests),
+            input_tokens: tighter(self.input_tokens, other.input_tokens),
+            output_tokens: tighter(self.output_tokens, other.output_tokens),
+            total_tokens: tighter(self.total_tokens, other.total_tokens),
+            tool_calls: tighter(self.tool_calls, other.tool_calls),
+            cost_microusd: tighter(self.cost_microusd, other.cost_microusd),
+        }
+    }
+
+    /// The limits that leave just this.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        Limits {
+            requests: self.requests,
+            input_tokens: self.input_tokens,
+            output_tokens: self.output_tokens,
+            total_tokens: self.total_tokens,
+            tool_calls: self.tool_calls,
+            cost_microusd: self.cost_microusd,
+            ..Limits::default()
+        }
     }
 }

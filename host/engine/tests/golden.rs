@@ -18,7 +18,7 @@ use weir_engine::{
 
 use crate::support::setup;
 
-const EVENTS: [&str; 24] = [
+const EVENTS: [&str; 27] = [
     "execution_started",
     "step_started",
     "retry_scheduled",
@@ -43,6 +43,9 @@ const EVENTS: [&str; 24] = [
     "execution_cancelled",
     "voted",
     "reassigned",
+    "deferred",
+    "lapsed",
+    "withdrawn",
 ];
 
 /// The place of an event's kind in [`EVENTS`]; a new kind does not compile until it stands here too.
@@ -72,6 +75,9 @@ fn kind(event: &Event) -> usize {
         Event::ExecutionCancelled { .. } => 21,
         Event::Voted { .. } => 22,
         Event::Reassigned { .. } => 23,
+        Event::Deferred { .. } => 24,
+        Event::Lapsed { .. } => 25,
+        Event::Withdrawn { .. } => 26,
     }
 }
 

@@ -3,11 +3,12 @@
 
 mod cancels;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use weir_engine::{
-    execution::{Input, Status},
+    execution::{Ask, Input, Status},
     failure::FailureCode,
-    id::{CallId, Timestamp},
+    id::{CallId, EffectId, Timestamp},
+    json::Json,
     limits::{Amounts, Limits},
 };
 
@@ -97,7 +98,8 @@ impl Host {
             78..86 => self.wait_a_little(),
             86..88 => self.cancel(),
             88..92 => self.resume(1),
-            92..97 => self.fail_something(),
+            92..95 => self.fail_something(),
+            95..97 => self.defer(),
             97 => self.world.check_log(),
             _ => {}
         }
@@ -106,6 +108,9 @@ impl Host {
     fn progress(&mut self) {
         let calls = self.world.answerable();
         let questions = self.world.tracker.questions();
+        if !self.world.tracker.deferred.is_empty() && self.dice.chance(40) {
+            return self.judge();
+        }
         match self.dice.below(10) {
             0..6 if !calls.is_empty() => {
                 let (call, attempt) = calls[self.dice.below(calls.len())];
@@ -124,7 +129,8 @@ impl Host {
                 assert!(self.world.feed(Input::Continue) > 0, "there was nothing to go on with");
             }
             _ => {
-                let waits = !calls.is_empty() || !questions.is_empty() || self.world.tracker.paused;
+                let asks = !questions.is_empty() || !self.world.tracker.deferred.is_empty();
+                let waits = !calls.is_empty() || asks || self.world.tracker.paused;
                 assert!(waits || self.world.due().is_some(), "it waits for nothing");
             }
         }
@@ -151,10 +157,18 @@ impl Host {
         let call = CallId(self.dice.between(0, 60));
         let used = Amounts::TOOL_CALL;
         if !self.world.tracker.open.contains_key(&call) {
-            for input in [success(call, 0, Value::Null), decided(call, None), Input::Settle { call, n: 1, used }] {
+            for input in [
+                success(call, 0, Value::Null),
+                decided(call, None),
+                Input::Settle { call, effect: EffectId::CALL.child(1), used },
+            ] {
                 assert_eq!(self.world.feed(input), 0, "foreign news counted");
             }
-            assert_eq!(self.world.feed(Input::Reserve { call, n: 1, amounts: used }), 0, "a stranger got room");
+            assert_eq!(
+                self.world.feed(Input::Reserve { call, effect: EffectId::CALL.child(1), amounts: used }),
+                0,
+                "a stranger got room"
+            );
         }
     }
 
@@ -174,10 +188,15 @@ impl Host {
         let Some((call, _)) = self.dice.pick(&running).copied() else { return };
         self.effects = self.effects % 4 + 1;
         let (n, amounts) = (self.effects, self.amounts());
-        let known = self.world.live.is_admitted(call, n);
-        let count = self.world.feed(Input::Reserve { call, n, amounts });
+        let known = self.world.live.is_admitted(call, &EffectId::CALL.child(n));
+        let count = self.world.feed(Input::Reserve { call, effect: EffectId::CALL.child(n), amounts });
         assert!(known || count > 0, "nobody answered");
-        assert!(!known || !self.is_quiet() || self.world.live.is_admitted(call, n) || self.world.live.has_ended());
+        assert!(
+            !known
+                || !self.is_quiet()
+                || self.world.live.is_admitted(call, &EffectId::CALL.child(n))
+                || self.world.live.has_ended()
+        );
     }
 
     /// Effects settle at most what they were promised; the engine knows how much that was, and counts no more.
@@ -185,13 +204,13 @@ impl Host {
         let open: Vec<CallId> = self.world.tracker.open.keys().copied().collect();
         if let Some(call) = self.dice.pick(&open).copied() {
             let n = u32::try_from(self.dice.between(1, 4)).unwrap();
-            self.world.feed(Input::Settle { call, n, used: Amounts::NONE });
+            self.world.feed(Input::Settle { call, effect: EffectId::CALL.child(n), used: Amounts::NONE });
             assert!(self.world.live.has_ended() || !self.is_quiet() || self.settled_twice(call, n));
         }
     }
 
     fn settled_twice(&mut self, call: CallId, n: u32) -> bool {
-        self.world.feed(Input::Settle { call, n, used: Amounts::TOOL_CALL }) == 0
+        self.world.feed(Input::Settle { call, effect: EffectId::CALL.child(n), used: Amounts::TOOL_CALL }) == 0
     }
 
     fn decide(&mut self, call: CallId) {
@@ -203,6 +222,31 @@ impl Host {
         let count = self.world.feed(decided_by(person, call, option));
         assert!(again || count > 0, "a good answer is ignored");
         assert!(!again || !quiet || count == 0, "one person counted twice");
+    }
+
+    /// A running call asks people about tools.
+    fn defer(&mut self) {
+        let running = self.world.tracker.running();
+        let Some((call, _)) = self.dice.pick(&running).copied() else { return };
+        let quorum = self.dice.between(1, 2);
+        let due = self.dice.chance(50).then(|| self.world.now.plus_ms(self.dice.between(1, 90_000)));
+        let request = json!({
+            "notification": "may it?", "options": [{ "id": "approve" }, { "id": "reject" }],
+            "approvers": { "roles": [], "users": [], "quorum": quorum, "requester_may_decide": true },
+        });
+        let ask = |n| Ask { effect: EffectId::CALL.child(n), request: Json::from_value(request.clone()), due };
+        let asks = (0..self.dice.between(1, 2)).map(|n| ask(u32::try_from(n).unwrap() + 5)).collect();
+        self.world.feed(Input::Defer { call, asks });
+    }
+
+    fn judge(&mut self) {
+        let questions: Vec<CallId> = self.world.tracker.deferred.keys().copied().collect();
+        let Some(question) = self.dice.pick(&questions).copied() else { return };
+        let option = self.dice.pick(&self.world.tracker.deferred[&question].options).cloned();
+        let person = ["pat", "sam", "alex"][self.dice.below(3)];
+        let again = self.world.tracker.deferred[&question].voters.iter().any(|voter| voter == person);
+        let count = self.world.feed(decided_by(person, question, option));
+        assert!(again || count > 0, "a good answer is ignored");
     }
 
     fn wrong_option(&mut self) {

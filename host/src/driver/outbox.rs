@@ -95,7 +95,7 @@ impl Outbox {
         if let Event::StepCancelled { call } = event {
             return agents.then_some(*call);
         }
-        if let Event::StepSkipped { call, .. } = event {
+        if let Event::StepSkipped { call, .. } | Event::Lapsed { call } = event {
             return wants(ApprovalTimedOut).then_some(*call);
         }
         if let Event::Decided { call, .. } = event {
@@ -114,14 +114,16 @@ impl Outbox {
             Event::ExecutionCancelled { cancelled_by, reason } => {
                 self.end(HostEvent::ExecutionCancelled, json!({ "cancelled_by": cancelled_by, "reason": reason }))
             }
-            Event::StepStarted { work: Work::Human { request, due }, .. } => self.asked(record, request, *due),
+            Event::StepStarted { work: Work::Human { request, due }, .. } | Event::Deferred { request, due, .. } => {
+                self.asked(record, request, *due)
+            }
             Event::Decided { call, decision } => of(call).map_or_else(Vec::new, |visited| {
                 self.approval(HostEvent::ApprovalDecided, *call, visited, json!({ "decision": decision }))
             }),
             Event::StepCompleted { call, output, .. } => {
                 of(call).map_or_else(Vec::new, |visited| self.completed(*call, visited, output))
             }
-            Event::StepSkipped { call, .. } => of(call)
+            Event::StepSkipped { call, .. } | Event::Lapsed { call } => of(call)
                 .map_or_else(Vec::new, |visited| self.approval(HostEvent::ApprovalTimedOut, *call, visited, json!({}))),
             Event::StepFailed { call, failure, .. } => {
                 of(call).map_or_else(Vec::new, |visited| self.failed(*call, visited, failure))
@@ -137,6 +139,7 @@ impl Outbox {
             | Event::CallInterrupted { .. }
             | Event::Reserved { .. }
             | Event::Settled { .. }
+            | Event::Withdrawn { .. }
             | Event::Paused { .. }
             | Event::Resumed { .. }
             | Event::Voted { .. }
@@ -253,7 +256,11 @@ impl Outbox {
     }
 }
 
+/// What began a step, or asked people about a tool that a step's agent wants to call: as a human step asks.
 fn visited(event: &Event) -> Option<Visited> {
+    if let Event::Deferred { step, path, .. } = event {
+        return Some(Visited { step: Arc::clone(step), path: Arc::clone(path), kind: StepType::Human });
+    }
     let Event::StepStarted { step, kind, path, .. } = event else { return None };
     Some(Visited { step: Arc::clone(step), path: Arc::clone(path), kind: *kind })
 }

@@ -9,7 +9,7 @@ use weir_engine::{
     execution::{Execution, PluginCall as Asked},
     failure::{Failure, FailureCode},
     graph::Target,
-    id::{CallId, Timestamp},
+    id::{CallId, EffectId, Timestamp},
     json::Json,
     limits::Amounts,
 };
@@ -175,7 +175,8 @@ impl CallHost for AgentHost {
 /// given up with it.
 async fn admit(news: &mpsc::Sender<News>, call: CallId, n: u32) -> Result<(), Failure> {
     let (reply, admitted) = oneshot::channel();
-    let asked = news.send(News::Reserve { call, n, amounts: Amounts::TOOL_CALL, reply }).await;
+    let asked =
+        news.send(News::Reserve { call, effect: EffectId::CALL.child(n), amounts: Amounts::TOOL_CALL, reply }).await;
     if asked.is_ok() && admitted.await.is_ok() {
         return Ok(());
     }

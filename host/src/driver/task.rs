@@ -20,7 +20,7 @@ use weir_engine::{
     approvers::Approvers,
     event::Record,
     execution::{Command, Execution, Input},
-    id::{CallId, Seq, Timestamp},
+    id::{CallId, EffectId, Seq, Timestamp},
     limits::Amounts,
 };
 
@@ -59,7 +59,7 @@ pub(super) enum News {
     /// Its time may have come.
     Wake { reply: oneshot::Sender<()> },
     /// A running agent wants to call a tool.
-    Reserve { call: CallId, n: u32, amounts: Amounts, reply: oneshot::Sender<()> },
+    Reserve { call: CallId, effect: EffectId, amounts: Amounts, reply: oneshot::Sender<()> },
 }
 
 /// A reply that is due once the events up to `seq` are on disk.
@@ -281,10 +281,10 @@ impl Task {
                 self.feed(Input::TimeReached);
                 let _ = reply.send(());
             }
-            News::Reserve { call, n, amounts, reply } => {
-                self.feed(Input::Reserve { call, n, amounts });
+            News::Reserve { call, effect, amounts, reply } => {
+                self.feed(Input::Reserve { call, effect: effect.clone(), amounts });
                 // Not admitted: the call is over or parked, and its future is dropped at the next reconcile.
-                if self.execution.is_admitted(call, n) {
+                if self.execution.is_admitted(call, &effect) {
                     let _ = reply.send(());
                 }
             }

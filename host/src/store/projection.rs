@@ -8,6 +8,7 @@ use weir_engine::{
     event::{Decision, Event, Record, Skipped, Started, Work},
     failure::{Failure, FailureCode},
     id::{CallId, ScopeId, Seq, Timestamp},
+    json::Json,
 };
 
 use super::{approvals::ApprovalStatus, notices::NoticeRow, steps::StepStatus};
@@ -118,6 +119,12 @@ impl<'r> Changes<'r> {
                 self.decisions.push(Answered { call: *call, decision, decides: true, at });
                 self.close(*call, ApprovalStatus::Decided, at, Some(decision));
             }
+            Event::Deferred { call, step, path, request, due, .. } => {
+                self.change(*call, StepChange { status: Some(StepStatus::AwaitingHuman), ..StepChange::default() });
+                self.ask(record, step, path, request, *due);
+            }
+            Event::Lapsed { call } => self.close(*call, ApprovalStatus::Lapsed, at, None),
+            Event::Withdrawn { call } => self.close(*call, ApprovalStatus::Withdrawn, at, None),
             Event::Reassigned { call, approvers, .. } => self.reassign(*call, approvers),
             Event::ScopeCompleted { scope, skipped } => self.skip(record, *scope, skipped),
             Event::StepCompleted { call, .. } => self.end(*call, record, StepStatus::Completed, ApprovalStatus::Lapsed),
@@ -151,18 +158,7 @@ impl<'r> Changes<'r> {
         let mut status = StepStatus::Running;
         if let Work::Human { request, due } = work {
             status = StepStatus::AwaitingHuman;
-            self.asked_here.insert(call, self.approvals.len());
-            self.approvals.push(Approval {
-                call,
-                step_id: step,
-                path,
-                request: request.text(),
-                approvers: Cow::Owned(Approvers::of_request(request.value())),
-                channels: channels(request.value()),
-                requested_at: record.at,
-                due: *due,
-                change: None,
-            });
+            self.ask(record, step, path, request, *due);
         }
         self.here.insert(call, self.steps.len());
         self.steps.push(Step {
@@ -177,6 +173,23 @@ impl<'r> Changes<'r> {
             started_at: Some(record.at),
             completed_at: None,
             end_seq: None,
+        });
+    }
+
+    /// A question, named by the event that asks it.
+    fn ask(&mut self, record: &Record, step_id: &'r str, path: &'r str, request: &'r Json, due: Option<Timestamp>) {
+        let call = CallId(record.seq);
+        self.asked_here.insert(call, self.approvals.len());
+        self.approvals.push(Approval {
+            call,
+            step_id,
+            path,
+            request: request.text(),
+            approvers: Cow::Owned(Approvers::of_request(request.value())),
+            channels: channels(request.value()),
+            requested_at: record.at,
+            due,
+            change: None,
         });
     }
 

@@ -7,18 +7,15 @@ use serde_json::{Map, Value};
 use crate::{
     condition::{Condition, read_reference, read_template},
     definition::{
-        DiagnosticCode, HumanOptionDefinition, StepKind,
+        AgentTool, DiagnosticCode, HumanOptionDefinition, StepKind, agent_tools,
         diagnostic::{Diagnostics, Place},
-        fields::{too_many, wrong_type},
     },
     graph::{FAN_OUT_MAX, Human, HumanOption, Invocation, Kind, StepIx, Target},
+    limits::Limits,
     reference::Template,
 };
 
-use super::{jumps::Jumps, layout::Layout, names::Names};
-
-/// The most tools that one step may give its agent.
-const AGENT_TOOLS_MAX: usize = 64;
+use super::{Found, jumps::Jumps, layout::Layout, names::Names};
 
 /// What is needed to compile one step.
 pub(super) struct Work<'w, 'd, 'c> {
@@ -68,7 +65,13 @@ impl Work<'_, '_, '_> {
         let input = read_template(arguments, at, self.diagnostics);
         let (target, input) = (target?, input?);
         self.check_arguments(&target, &input, at, "");
-        Some(Invocation { name: name.to_owned(), input, config: Value::Object(Map::new()) })
+        Some(Invocation {
+            name: name.to_owned(),
+            input,
+            config: Value::Object(Map::new()),
+            tools: [].into(),
+            limits: Limits::default(),
+        })
     }
 
     fn agent(
@@ -80,29 +83,28 @@ impl Work<'_, '_, '_> {
         place: &Place,
     ) -> Option<Invocation> {
         let target = self.target(name, true, &place.at("agent"));
-        self.listed_tools(config, &place.at("agent_config").at("tools"));
+        let place_of_config = place.at("agent_config");
+        let tools = self.listed_tools(config, &place_of_config);
+        let limits = agent_tools::limits(config, &place_of_config, self.diagnostics);
         let is_input = prompt.as_object().is_some_and(|prompt| !prompt.contains_key("$path"));
         let wrapper = if is_input { "" } else { "/prompt" };
         read_template(prompt, at, self.diagnostics)?;
         let input = if is_input { prompt.clone() } else { serde_json::json!({ "prompt": prompt }) };
         let (target, input) = (target?, Template::compile(&input).ok()?);
         self.check_arguments(&target, &input, at, wrapper);
-        Some(Invocation { name: name.to_owned(), input, config: Value::Object(config.clone()) })
+        Some(Invocation { name: name.to_owned(), input, config: Value::Object(config.clone()), tools, limits })
     }
 
     /// Resolves the tools that the step gives its agent, so that the execution is pinned to them, too.
-    fn listed_tools(&mut self, config: &Map<String, Value>, place: &Place) {
-        let Some(tools) = config.get("tools").and_then(Value::as_array) else { return };
-        if tools.len() > AGENT_TOOLS_MAX {
-            too_many(self.diagnostics, place, "tools", AGENT_TOOLS_MAX);
+    fn listed_tools(&mut self, config: &Map<String, Value>, place: &Place) -> Arc<[AgentTool]> {
+        let tools = agent_tools::read(config, place, self.diagnostics);
+        for (index, tool) in tools.iter().enumerate() {
+            // A name that no tool has may be an agent's.
+            let agent = matches!(self.names.catalog.find(&tool.name, false), Found::Missing)
+                && !matches!(self.names.catalog.find(&tool.name, true), Found::Missing);
+            self.target(&tool.name, agent, &place.at("tools").at(index));
         }
-        for (index, tool) in tools.iter().take(AGENT_TOOLS_MAX).enumerate() {
-            let place = place.at(index);
-            match tool.as_str() {
-                Some(name) => _ = self.target(name, false, &place),
-                None => wrong_type(self.diagnostics, &place, "the name of a tool", tool),
-            }
-        }
+        tools.into()
     }
 
     fn target(&mut self, name: &str, agent: bool, place: &Place) -> Option<Target> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::{
+    definition::AgentTool,
     graph::Target,
     id::{CallId, Timestamp},
     json::Json,
@@ -47,12 +48,18 @@ pub struct PluginCall {
     pub call: CallId,
     /// Its attempt, from 0.
     pub attempt: u32,
+    /// How many attempts have failed: those that only a stop of the host cut short go on from what they did.
+    pub generation: u32,
+    /// Whether it was running before, and did something that its record knows.
+    pub resumes: bool,
     /// The step's path.
     pub path: Arc<str>,
     /// What to call.
     pub target: Arc<Target>,
     /// The step's fixed configuration.
     pub config: Value,
+    /// What an agent may call, beside what its plugin asks for and was granted.
+    pub tools: Arc<[AgentTool]>,
     /// What to work on.
     pub input: Json,
     /// The step's own time limit.

@@ -10,13 +10,14 @@ use super::{
 use crate::{
     event::{AfterFailure, Event, Next, Record, Report, Skipped},
     failure::{Failure, FailureCode},
-    graph::{Invocation, Jump, Kind, OnError},
+    graph::{Jump, Kind, OnError},
     id::{CallId, ScopeId, Timestamp},
     json::Json,
     limits::Amounts,
 };
 
 mod begin;
+mod defer;
 mod guard;
 mod human;
 mod time;
@@ -67,8 +68,9 @@ impl Decide<'_> {
             }
             Input::Recovered => self.on_recovered(),
             Input::Cancel { cancelled_by, reason } => self.cancel(cancelled_by, reason),
-            Input::Reserve { call, n, amounts } => self.on_reserve(call, n, amounts),
-            Input::Settle { call, n, used } => self.on_settle(call, n, used),
+            Input::Reserve { call, effect, amounts } => self.on_reserve(call, effect, amounts),
+            Input::Settle { call, effect, used } => self.on_settle(call, effect, used),
+            Input::Defer { call, asks } => self.on_defer(call, asks),
             Input::Resume { limits, decided_by } => self.on_resume(&limits, decided_by),
             Input::CallSucceeded { .. } | Input::CallFailed { .. } | Input::TimeReached | Input::Continue => {}
         }
@@ -160,6 +162,7 @@ impl Decide<'_> {
     /// A step failed: it is tried again, or that is what follows.
     fn fail_visit(&mut self, call: CallId, failure: Failure, report: Report, may_retry: bool) {
         let graph = self.execution.graph.clone();
+        self.withdraw_questions(call);
         if self.execution.state.visits.get(&call).is_some_and(|visit| visit.work.has_children()) {
             self.cancel_inside(call);
         }
@@ -196,6 +199,7 @@ impl Decide<'_> {
     fn cancel_scopes(&mut self, scopes: &[ScopeId]) {
         for scope in scopes {
             if let Some(Cursor::In(call)) = self.execution.state.scopes.get(scope).map(|s| s.cursor.clone()) {
+                self.withdraw_questions(call);
                 self.emit(Event::StepCancelled { call });
             }
             if *scope != ScopeId::ROOT {
@@ -254,16 +258,6 @@ impl Decide<'_> {
     fn report(&self, call: CallId, report: Report) -> Report {
         let usage = self.execution.state.visits.get(&call).map_or(Amounts::NONE, |visit| visit.own);
         Report { usage, ..report }
-    }
-}
-
-impl Kind {
-    /// The call that a tool or agent step makes.
-    pub(super) fn invocation(&self) -> Option<&Invocation> {
-        match self {
-            Self::Tool(invocation) | Self::Agent(invocation) => Some(invocation),
-            Self::Condition { .. } | Self::Human(_) | Self::Parallel { .. } | Self::Loop { .. } => None,
-        }
     }
 }
 

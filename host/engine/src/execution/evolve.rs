@@ -9,14 +9,14 @@ use super::{
     CorruptLog, Status,
     children::{Children, LoopResults},
     items::Items,
-    state::{Cursor, End, Pause, Scope, State, Visit, VisitWork},
+    state::{Asked, Cursor, Deferred, End, Pause, Scope, State, Verdict, Visit, VisitWork},
 };
 use crate::{
     approvers::Approvers,
     event::{AfterFailure, Decision, Event, Next, Record, StepType, Work},
     failure::Failure,
     graph::{Graph, StepIx},
-    id::{CallId, ScopeId},
+    id::{CallId, EffectId, ScopeId},
     json::Json,
     limits::{Amounts, Limits},
 };
@@ -44,7 +44,10 @@ impl State {
             Event::ExecutionStarted(_) => self.open_root(graph),
             Event::StepStarted { .. } => self.step_started(graph, record),
             Event::RetryScheduled { call, attempt, due, .. } => {
+                self.give_up_effects(*call, |_| true)?;
                 let visit = self.visit(*call)?;
+                visit.effects.clear();
+                visit.verdicts.clear();
                 (visit.attempt, visit.retry_due) = (*attempt, Some(*due));
                 visit.failures += 1;
                 visit.start_over();
@@ -60,10 +63,18 @@ impl State {
                 let visit = self.visit(*call)?;
                 visit.attempt = *attempt;
                 visit.interruptions += 1;
-                Ok(())
+                self.lose_sight(*call)
             }
-            Event::Reserved { call, n, amounts } => self.reserved(*call, *n, *amounts),
-            Event::Settled { call, n, used } => self.settled(*call, *n, *used),
+            Event::Reserved { call, effect, amounts } => self.reserved(*call, effect, *amounts),
+            Event::Settled { call, effect, used } => self.settled(*call, effect, *used),
+            Event::Deferred { call, effect, request, due, .. } => {
+                self.visit(*call)?.asking += 1;
+                let deferred = Deferred { of: *call, effect: effect.clone(), asked: Asked::new(request, *due) };
+                self.deferred.insert(CallId(record.seq), deferred);
+                self.lose_sight(*call)
+            }
+            Event::Lapsed { call } => self.judged(*call, Some(Verdict::Lapsed)),
+            Event::Withdrawn { call } => self.judged(*call, None),
             Event::Paused { call, holder, exceeded, .. } => {
                 for call in holder.iter().chain(call) {
                     self.visit(*call)?;
@@ -76,6 +87,9 @@ impl State {
             Event::Resumed { limits, .. } => self.resumed(limits),
             Event::Voted { call, decision } => self.voted(*call, decision),
             Event::Reassigned { call, approvers, .. } => self.reassigned(*call, approvers),
+            Event::Decided { call, decision } if self.deferred.contains_key(call) => {
+                self.judged(*call, Some(Verdict::Decided(decision.clone())))
+            }
             Event::Decided { .. } => Ok(()),
             Event::ScopeOpened { call, index } => self.scope_opened(graph, *call, *index, ScopeId(record.seq)),
             Event::ScopeCompleted { scope, .. } => self.scope_completed(graph, *scope),
@@ -144,7 +158,9 @@ impl State {
             limits: graph.steps[step_ix].limits.clone(),
             ledger: crate::limits::Ledger { settled: spent, reserved: Amounts::NONE },
             own: spent,
-            promises: [].into(),
+            effects: [].into(),
+            verdicts: [].into(),
+            asking: 0,
             retry_due: None,
             work: VisitWork::of(work)?,
         };
@@ -154,9 +170,9 @@ impl State {
         Ok(())
     }
 
-    fn reserved(&mut self, call: CallId, n: u32, amounts: Amounts) -> Applied {
+    fn reserved(&mut self, call: CallId, effect: &EffectId, amounts: Amounts) -> Applied {
         let visit = self.visit(call)?;
-        visit.promises.insert(n, Some(amounts));
+        visit.effects.entry(effect.clone()).or_default().promised = Some(amounts);
         visit.own = visit.own.plus(&amounts);
         visit.ledger.reserve(&amounts);
         let scope = visit.scope;
@@ -164,9 +180,11 @@ impl State {
         Ok(())
     }
 
-    fn settled(&mut self, call: CallId, n: u32, used: Amounts) -> Applied {
+    fn settled(&mut self, call: CallId, effect: &EffectId, used: Amounts) -> Applied {
         let visit = self.visit(call)?;
-        let promised = visit.promises.insert(n, None).flatten().ok_or("settles what was not reserved")?;
+        let effect = visit.effects.get_mut(effect).ok_or("settles what was not reserved")?;
+        let promised = effect.promised.take().ok_or("settles what was not reserved")?;
+        (effect.used, effect.over) = (effect.used.plus(&used), true);
         visit.own = visit.own.minus(&promised).plus(&used);
         visit.ledger.settle(&promised, &used);
         let scope = visit.scope;
@@ -174,15 +192,55 @@ impl State {
         Ok(())
     }
 
+    /// The host does not see any more what the call is doing. Requests to models that were under way may have been
+    /// answered and paid for: they are written off as spent, and sent again only with room of their own.
+    fn lose_sight(&mut self, call: CallId) -> Applied {
+        self.give_up_effects(call, |promised| promised.requests > 0)
+    }
+
+    /// Writes off as spent what was promised to effects that are under way and that `which` names.
+    fn give_up_effects(&mut self, call: CallId, which: impl Fn(&Amounts) -> bool) -> Applied {
+        let visit = self.visit(call)?;
+        let mut spent = Amounts::NONE;
+        for effect in visit.effects.values_mut() {
+            if let Some(promised) = effect.promised.take_if(|promised| which(promised)) {
+                effect.used = effect.used.plus(&promised);
+                spent = spent.plus(&promised);
+            }
+        }
+        visit.ledger.settle(&spent, &spent);
+        let scope = visit.scope;
+        self.change_ledgers(scope, |ledger| ledger.settle(&spent, &spent));
+        Ok(())
+    }
+
+    /// A question whether a tool may be called is open no longer.
+    fn judged(&mut self, question: CallId, verdict: Option<Verdict>) -> Applied {
+        let Deferred { of, effect, .. } = self.deferred.remove(&question).ok_or_else(|| no_question(question))?;
+        let visit = self.visit(of)?;
+        visit.asking = visit.asking.saturating_sub(1);
+        if let Some(verdict) = verdict {
+            visit.verdicts.insert(effect, verdict);
+        }
+        Ok(())
+    }
+
+    fn asked(&mut self, call: CallId) -> Result<&mut Asked, String> {
+        if let Some(deferred) = self.deferred.get_mut(&call) {
+            return Ok(&mut deferred.asked);
+        }
+        let visit = self.visits.get_mut(&call).ok_or_else(|| no_call(call))?;
+        let VisitWork::Human(asked) = &mut visit.work else { return Err(no_question(call)) };
+        Ok(asked)
+    }
+
     fn voted(&mut self, call: CallId, decision: &Decision) -> Applied {
-        let VisitWork::Human { votes, .. } = &mut self.visit(call)?.work else { return Err(no_question(call)) };
-        votes.push(decision.clone());
+        self.asked(call)?.votes.push(decision.clone());
         Ok(())
     }
 
     fn reassigned(&mut self, call: CallId, approvers: &Approvers) -> Applied {
-        let VisitWork::Human { reassigned, .. } = &mut self.visit(call)?.work else { return Err(no_question(call)) };
-        *reassigned = Some(approvers.clone());
+        self.asked(call)?.reassigned = Some(approvers.clone());
         Ok(())
     }
 
@@ -190,7 +248,7 @@ impl State {
         if let VisitWork::Call { parked, .. } = &mut self.visit(call)?.work {
             *parked = on;
         }
-        Ok(())
+        self.lose_sight(call)
     }
 
     fn resumed(&mut self, limits: &Limits) -> Applied {
@@ -264,8 +322,12 @@ impl State {
         if visit.work.has_open_children() {
             return Err(format!("ends the call {call} around open scopes"));
         }
+        if visit.asking > 0 {
+            return Err(format!("ends the call {call} while it asks"));
+        }
         self.ready_visits.remove(&call);
-        let open = visit.promises.values().flatten().fold(Amounts::NONE, |sum, promised| sum.plus(promised));
+        let promised = visit.effects.values().filter_map(|effect| effect.promised.as_ref());
+        let open = promised.fold(Amounts::NONE, |sum, promised| sum.plus(promised));
         if !open.is_none() {
             self.change_ledgers(visit.scope, |ledger| ledger.settle(&open, &open));
         }
@@ -291,7 +353,7 @@ impl Visit {
         match &mut self.work {
             VisitWork::Parallel(children) => *children = Children::default(),
             VisitWork::Loop { children, .. } => *children = Children::default(),
-            VisitWork::Call { .. } | VisitWork::Condition | VisitWork::Human { .. } | VisitWork::Nothing => {}
+            VisitWork::Call { .. } | VisitWork::Condition | VisitWork::Human(_) | VisitWork::Nothing => {}
         }
     }
 }
@@ -301,9 +363,7 @@ impl VisitWork {
         Ok(match work {
             Work::Call { input } => Self::Call { input: input.clone(), parked: false },
             Work::Condition { .. } => Self::Condition,
-            Work::Human { request, due } => {
-                Self::Human { request: request.clone(), due: *due, reassigned: None, votes: Vec::new() }
-            }
+            Work::Human { request, due } => Self::Human(Asked::new(request, *due)),
             Work::Parallel => Self::Parallel(Children::default()),
             Work::Loop { items, count, .. } => {
                 Self::Loop { items: Items::of(items, *count)?, children: Children::<LoopResults>::default() }
@@ -320,7 +380,7 @@ impl VisitWork {
         match self {
             Self::Parallel(children) => !children.open.is_empty(),
             Self::Loop { children, .. } => !children.open.is_empty(),
-            Self::Call { .. } | Self::Condition | Self::Human { .. } | Self::Nothing => false,
+            Self::Call { .. } | Self::Condition | Self::Human(_) | Self::Nothing => false,
         }
     }
 }

@@ -3,7 +3,7 @@
 use crate::{
     event::{Decision, Report},
     failure::Failure,
-    id::CallId,
+    id::{CallId, EffectId, Timestamp},
     json::Json,
     limits::{Amounts, Limits},
 };
@@ -64,12 +64,13 @@ pub enum Input {
         /// Why.
         reason: Option<String>,
     },
-    /// A running call wants to spend: admitted as a whole or not at all. The same `n` again is admitted already.
+    /// A running call wants to spend: admitted as a whole or not at all. What is under way, or over, is admitted
+    /// already.
     Reserve {
         /// Which call.
         call: CallId,
-        /// Which effect of it, from 1.
-        n: u32,
+        /// Which effect of it.
+        effect: EffectId,
         /// How much.
         amounts: Amounts,
     },
@@ -78,9 +79,16 @@ pub enum Input {
         /// Which call.
         call: CallId,
         /// Which effect of it.
-        n: u32,
+        effect: EffectId,
         /// What was used.
         used: Amounts,
+    },
+    /// A running call wants to call tools that a person must allow first.
+    Defer {
+        /// Which call.
+        call: CallId,
+        /// One question for each tool.
+        asks: Vec<Ask>,
     },
     /// A person raised the limits after a pause.
     Resume {
@@ -89,4 +97,15 @@ pub enum Input {
         /// Who.
         decided_by: String,
     },
+}
+
+/// A question whether a tool may be called.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ask {
+    /// Which effect of the call.
+    pub effect: EffectId,
+    /// What the person is shown, with the options [`APPROVE`](super::APPROVE) and those that allow nothing.
+    pub request: Json,
+    /// When the question lapses.
+    pub due: Option<Timestamp>,
 }

@@ -2,6 +2,8 @@
 
 use std::{borrow::Cow, sync::Arc};
 
+use serde_json::Value;
+
 use crate::{
     approvers::{Approvers, person},
     definition::hex_digest,
@@ -30,6 +32,13 @@ impl Question<'_> {
     #[must_use]
     pub fn digest(&self) -> String {
         hex_digest(self.request.text())
+    }
+
+    /// Whether an answer may choose this. Where nothing is offered, every answer will do.
+    #[must_use]
+    pub fn offers(&self, option_id: Option<&str>) -> bool {
+        let options = self.request.value().get("options").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        options.is_empty() || options.iter().any(|option| option["id"].as_str().is_some_and(|id| Some(id) == option_id))
     }
 
     /// The answer that this person gave already. Whoever answers through a link is the person that it was made for.

@@ -17,7 +17,7 @@ use crate::{
     event::{Decision, Started},
     failure::Failure,
     graph::{BlockIx, Graph, StepIx},
-    id::{CallId, ScopeId, Seq, Timestamp},
+    id::{CallId, EffectId, ScopeId, Seq, Timestamp},
     json::Json,
     limits::{Amounts, Exceeded, Ledger, Limits},
     reference::View,
@@ -26,7 +26,7 @@ use crate::{
 /// The whole state.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct State {
-    /// Place of the last event.
+    /// EffectId of the last event.
     pub(super) seq: Seq,
     /// What the execution is pinned to.
     pub(super) started: Arc<Started>,
@@ -46,6 +46,8 @@ pub(super) struct State {
     pub(super) ready_visits: BTreeSet<CallId>,
     /// The limit at which everything waits.
     pub(super) pause: Option<Pause>,
+    /// Questions whether a tool may be called.
+    pub(super) deferred: BTreeMap<CallId, Deferred>,
     /// The step that was reached last.
     pub(super) current_step: Option<Arc<str>>,
     /// How it ended.
@@ -117,8 +119,12 @@ pub(super) struct Visit {
     pub(super) ledger: Ledger,
     /// Spent and promised by the step itself.
     pub(super) own: Amounts,
-    /// What its running effects were promised; `None`: over.
-    pub(super) promises: BTreeMap<u32, Option<Amounts>>,
+    /// What the effects of this attempt were promised and have used.
+    pub(super) effects: BTreeMap<EffectId, Effect>,
+    /// What people said about the tools that this attempt wanted to call.
+    pub(super) verdicts: BTreeMap<EffectId, Verdict>,
+    /// How many questions about such tools are open.
+    pub(super) asking: u32,
     /// When the next attempt is due, while it waits for one.
     pub(super) retry_due: Option<Timestamp>,
     pub(super) work: VisitWork,
@@ -133,20 +139,60 @@ pub(super) enum VisitWork {
         parked: bool,
     },
     Condition,
-    Human {
-        request: Json,
-        due: Option<Timestamp>,
-        /// Who is asked instead of those that the request names.
-        reassigned: Option<Approvers>,
-        /// The answers so far, none of which decided.
-        votes: Vec<Decision>,
-    },
+    Human(Asked),
     Parallel(Children<BTreeMap<StepIx, Json>>),
     Loop {
         items: Items,
         children: Children<LoopResults>,
     },
     Nothing,
+}
+
+/// An effect of a running call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Effect {
+    /// What was promised to it, while it is under way.
+    pub(super) promised: Option<Amounts>,
+    /// What it has used; also what was promised to it before the host lost sight of it.
+    pub(super) used: Amounts,
+    /// Whether its end is known.
+    pub(super) over: bool,
+}
+
+/// What a person said about a tool that a call wanted to call.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Verdict {
+    /// Somebody decided.
+    Decided(Decision),
+    /// Nobody did in time.
+    Lapsed,
+}
+
+/// A question that is open.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Asked {
+    pub(super) request: Json,
+    pub(super) due: Option<Timestamp>,
+    /// Who is asked instead of those that the request names.
+    pub(super) reassigned: Option<Approvers>,
+    /// The answers so far, none of which decided.
+    pub(super) votes: Vec<Decision>,
+}
+
+impl Asked {
+    pub(super) fn new(request: &Json, due: Option<Timestamp>) -> Self {
+        Self { request: request.clone(), due, reassigned: None, votes: Vec::new() }
+    }
+}
+
+/// A question whether a running call may call a tool.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Deferred {
+    /// The visit that waits.
+    pub(super) of: CallId,
+    /// Which effect of it.
+    pub(super) effect: EffectId,
+    pub(super) asked: Asked,
 }
 
 /// Where everything stopped at a limit.
@@ -186,6 +232,7 @@ impl State {
             ready_scopes: BTreeSet::new(),
             ready_visits: BTreeSet::new(),
             pause: None,
+            deferred: BTreeMap::new(),
             current_step: None,
             end: None,
             started,

@@ -3,8 +3,10 @@
 use serde_json::{Value, json};
 use weir_engine::{
     event::{LogLine, Report},
-    execution::Input,
+    execution::{Ask, Input},
     failure::FailureCode,
+    id::EffectId,
+    json::Json,
     limits::{Amounts, Limits},
 };
 
@@ -18,7 +20,7 @@ type Script = (&'static str, Value, Value, fn(&mut World));
 
 /// Name, definition, and the execution as it stands at the end of the script.
 pub(super) fn samples() -> Vec<(&'static str, Value, World)> {
-    let scripts: [Script; 9] = [
+    let scripts: [Script; 10] = [
         ("chain", chain(), json!({ "text": "héllo \u{1F980} \"quoted\"" }), run_chain),
         ("approval", approval(), json!({ "items": ["first", "second"] }), run_approval),
         ("fan_out", fan_out(), json!({ "items": [1, 2, 3], "limit": 2.50 }), run_fan_out),
@@ -28,6 +30,7 @@ pub(super) fn samples() -> Vec<(&'static str, Value, World)> {
         ("failed", failed(), json!({}), run_failed),
         ("waiting", waiting(), json!({ "n": 7 }), run_waiting),
         ("quorum", quorum(), json!({ "sum": 12.5 }), run_quorum),
+        ("deferred", deferred(), Value::Null, run_deferred),
     ];
     let made = scripts.into_iter().map(|(name, definition, input, run)| {
         let mut world = World::new(&definition, input, Plan { seed: 1, failing_percent: 0 });
@@ -133,13 +136,47 @@ fn run_budget(world: &mut World) {
     let call = world.call("think");
     let amounts =
         Amounts { tool_calls: 2, requests: 1, input_tokens: 100, output_tokens: 50, cost_microusd: 90, steps: 0 };
-    world.feed(Input::Reserve { call, n: 1, amounts });
-    world.feed(Input::Settle { call, n: 1, used: Amounts { output_tokens: 10, cost_microusd: 40, ..amounts } });
-    world.feed(Input::Reserve { call, n: 2, amounts });
+    world.feed(Input::Reserve { call, effect: EffectId::CALL.child(1), amounts });
+    world.feed(Input::Settle {
+        call,
+        effect: EffectId::CALL.child(1),
+        used: Amounts { output_tokens: 10, cost_microusd: 40, ..amounts },
+    });
+    world.feed(Input::Reserve { call, effect: EffectId::CALL.child(2), amounts });
     let limits = Limits { tool_calls: Some(9), ..Limits::default() };
     world.feed(Input::Resume { limits, decided_by: "pat".to_owned() });
-    world.feed(Input::Reserve { call, n: 2, amounts });
-    world.feed(Input::Reserve { call, n: 3, amounts });
+    world.feed(Input::Reserve { call, effect: EffectId::CALL.child(2), amounts });
+    world.feed(Input::Reserve { call, effect: EffectId::CALL.child(3), amounts });
+}
+
+fn deferred() -> Value {
+    let agent = |id: &str| json!({ "id": id, "type": "agent", "agent": "triage.judge" });
+    json!({ "name": "deferred", "steps": [agent("mail"), agent("pay")] })
+}
+
+fn run_deferred(world: &mut World) {
+    let ask = |n: u32, due: Option<i64>| Ask {
+        effect: EffectId::CALL.child(n),
+        request: Json::from_value(json!({
+            "notification": format!("tool {n}"), "options": [{ "id": "approve" }, { "id": "reject" }],
+        })),
+        due: due.map(weir_engine::id::Timestamp),
+    };
+    let call = world.call("mail");
+    world.feed(Input::Reserve {
+        call,
+        effect: EffectId::CALL.child(1),
+        amounts: Amounts { requests: 1, ..Amounts::NONE },
+    });
+    let due = world.now.plus_ms(60_000).0;
+    world.feed(Input::Defer { call, asks: vec![ask(2, None), ask(3, Some(due))] });
+    let first = *world.tracker.deferred.keys().next().unwrap();
+    world.feed(decided_by("pat", first, Some("approve".to_owned())));
+    world.pass_time();
+    world.succeed("mail", json!("sent"));
+    let call = world.call("pay");
+    world.feed(Input::Defer { call, asks: vec![ask(1, None)] });
+    world.feed(Input::Cancel { cancelled_by: "pat".to_owned(), reason: None });
 }
 
 fn deadline() -> Value {

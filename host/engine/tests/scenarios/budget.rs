@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use weir_engine::{
     execution::{Input, Status},
     failure::FailureCode,
-    id::CallId,
+    id::{CallId, EffectId},
     limits::{Amounts, Limits},
 };
 
@@ -21,8 +21,8 @@ fn agents(count: usize, guardrails: Value) -> World {
 }
 
 fn reserve(world: &mut World, call: CallId, n: u32) -> bool {
-    world.feed(Input::Reserve { call, n, amounts: Amounts::TOOL_CALL });
-    world.live.is_admitted(call, n)
+    world.feed(Input::Reserve { call, effect: EffectId::CALL.child(n), amounts: Amounts::TOOL_CALL });
+    world.live.is_admitted(call, &EffectId::CALL.child(n))
 }
 
 fn resume(world: &mut World, limits: Limits) {
@@ -44,7 +44,7 @@ fn a_batch_is_admitted_as_a_whole_or_not_at_all_and_the_execution_says_why() {
     let mut world = agents(2, json!({ "tool_calls_limit": 3 }));
     let call = world.call("p.a0");
     let batch = Amounts { tool_calls: 4, ..Amounts::NONE };
-    world.feed(Input::Reserve { call, n: 1, amounts: batch });
+    world.feed(Input::Reserve { call, effect: EffectId::CALL.child(1), amounts: batch });
     let failure = world.live.summary().failure.unwrap();
     assert_eq!((world.live.status(), failure.code), (Status::Failed, FailureCode::GuardrailExceeded));
     assert_eq!(failure.details.unwrap().value(), &json!({ "limit": "tool_calls_limit", "value": 3 }));
@@ -56,9 +56,17 @@ fn a_batch_is_admitted_as_a_whole_or_not_at_all_and_the_execution_says_why() {
 fn what_is_settled_below_its_promise_gives_room_back() {
     let mut world = agents(1, json!({ "tool_calls_limit": 3 }));
     let call = world.call("p.a0");
-    world.feed(Input::Reserve { call, n: 1, amounts: Amounts { tool_calls: 3, ..Amounts::NONE } });
-    world.feed(Input::Settle { call, n: 1, used: Amounts::TOOL_CALL });
-    assert_eq!(world.feed(Input::Settle { call, n: 1, used: Amounts::TOOL_CALL }), 0, "settled once");
+    world.feed(Input::Reserve {
+        call,
+        effect: EffectId::CALL.child(1),
+        amounts: Amounts { tool_calls: 3, ..Amounts::NONE },
+    });
+    world.feed(Input::Settle { call, effect: EffectId::CALL.child(1), used: Amounts::TOOL_CALL });
+    assert_eq!(
+        world.feed(Input::Settle { call, effect: EffectId::CALL.child(1), used: Amounts::TOOL_CALL }),
+        0,
+        "settled once"
+    );
     assert!(reserve(&mut world, call, 2) && reserve(&mut world, call, 3));
     assert!(!reserve(&mut world, call, 4));
 }
@@ -69,8 +77,8 @@ fn a_repeated_ask_is_admitted_already_and_counts_once_even_after_a_crash() {
     let call = world.call("p.a0");
     assert!(reserve(&mut world, call, 1));
     world.crash(0);
-    assert_eq!(world.feed(Input::Reserve { call, n: 1, amounts: Amounts::TOOL_CALL }), 0);
-    assert!(world.live.is_admitted(call, 1));
+    assert_eq!(world.feed(Input::Reserve { call, effect: EffectId::CALL.child(1), amounts: Amounts::TOOL_CALL }), 0);
+    assert!(world.live.is_admitted(call, &EffectId::CALL.child(1)));
     assert_eq!(world.live.summary().usage.tool_calls, 1);
 }
 

@@ -4,7 +4,7 @@ use serde_json::Value;
 use weir_engine::{
     execution::{Input, Status},
     failure::FailureCode,
-    id::CallId,
+    id::{CallId, EffectId},
     limits::{Amounts, Limits},
 };
 
@@ -28,7 +28,8 @@ struct Met {
 
 impl Met {
     fn see(&mut self, world: &World) {
-        let (calls, questions) = (world.tracker.running().len(), world.tracker.questions().len());
+        let tracker = &world.tracker;
+        let (calls, questions) = (tracker.running().len(), tracker.questions().len() + tracker.deferred.len());
         self.calls += u32::from(calls > 0);
         self.questions += u32::from(questions > 0);
         self.branches += u32::from(calls + questions > 1);
@@ -65,8 +66,8 @@ fn late_news(world: &World) -> Vec<Input> {
             failure(call, attempt, FailureCode::Failed),
             success(call, attempt + 1, Value::Null),
             decided(call, None),
-            Input::Reserve { call, n: 1, amounts: used },
-            Input::Settle { call, n: 1, used },
+            Input::Reserve { call, effect: EffectId::CALL.child(1), amounts: used },
+            Input::Settle { call, effect: EffectId::CALL.child(1), used },
         ]
     });
     let questions = (1..=world.live.seq()).map(|seq| decided(CallId(seq), Some("yes".to_owned())));

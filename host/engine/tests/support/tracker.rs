@@ -56,6 +56,14 @@ impl Visit {
     }
 }
 
+/// A question whether a tool may be called.
+#[derive(Debug, Clone)]
+pub(crate) struct Deferred {
+    pub(crate) of: CallId,
+    pub(crate) options: Vec<String>,
+    pub(crate) voters: Vec<String>,
+}
+
 /// The log so far.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Tracker {
@@ -64,6 +72,8 @@ pub(crate) struct Tracker {
     /// The most scopes that were open at once.
     pub(crate) scopes_max: usize,
     parked: BTreeSet<CallId>,
+    /// Questions about tools: who waits, what may be chosen, and who answered.
+    pub(crate) deferred: BTreeMap<CallId, Deferred>,
     holder: Option<CallId>,
     pub(crate) paused: bool,
     pub(crate) fates: Vec<Fate>,
@@ -80,7 +90,8 @@ impl Tracker {
     /// The calls that must be in flight, with their attempts.
     pub(crate) fn running(&self) -> Vec<(CallId, u32)> {
         let calls = self.open.iter().filter(|(call, visit)| {
-            matches!(visit.work, Work::Call { .. }) && !visit.waits_for_retry && !self.parked.contains(call)
+            let asks = self.deferred.values().any(|deferred| deferred.of == **call);
+            matches!(visit.work, Work::Call { .. }) && !visit.waits_for_retry && !self.parked.contains(call) && !asks
         });
         calls.map(|(call, visit)| (*call, visit.attempt)).collect()
     }
@@ -111,6 +122,23 @@ impl Tracker {
                 visit.attempt = *attempt;
             }
             Event::Reserved { call, .. } | Event::Settled { call, .. } => _ = self.visit(*call),
+            Event::Deferred { call, effect, request, .. } => {
+                self.visit(*call);
+                assert!(effect.depth() > 0, "the call itself needs no leave");
+                let options = request.value()["options"].as_array().unwrap().iter();
+                let options = options.map(|option| option["id"].as_str().unwrap().to_owned()).collect();
+                self.deferred.insert(CallId(record.seq), Deferred { of: *call, options, voters: Vec::new() });
+            }
+            Event::Lapsed { call } | Event::Withdrawn { call } => {
+                assert!(self.deferred.remove(call).is_some(), "nobody was asked");
+            }
+            Event::Voted { call, decision } if self.deferred.contains_key(call) => {
+                let deferred = self.deferred.get_mut(call).unwrap();
+                assert!(!deferred.voters.contains(&decision.decided_by), "one person counted twice");
+                deferred.voters.push(decision.decided_by.clone());
+            }
+            Event::Decided { call, .. } if self.deferred.contains_key(call) => _ = self.deferred.remove(call),
+            Event::Reassigned { call, .. } if self.deferred.contains_key(call) => {}
             Event::Voted { call, decision } | Event::Decided { call, decision } => {
                 let visit = self.visit(*call);
                 assert!(visit.question().is_some(), "an answer to what asks nobody");

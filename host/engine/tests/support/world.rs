@@ -114,7 +114,8 @@ impl World {
         assert!(timers <= 1, "one timer is enough");
         assert!(!self.live.has_ended() || commands.is_empty(), "commands after the end");
         assert_eq!(running, self.tracker.running());
-        assert_eq!(questions, self.tracker.questions());
+        let deferred = self.tracker.deferred.keys().copied();
+        assert_eq!(questions, self.tracker.questions().into_iter().chain(deferred).collect::<Vec<_>>());
         for pair in running {
             if !self.past.contains(&pair) {
                 self.past.push(pair);

@@ -63,6 +63,8 @@ fn told(failure: Failure) -> types::Failure {
         | FailureCode::NotAnArray
         | FailureCode::GuardrailExceeded
         | FailureCode::ApprovalTimeout
+        | FailureCode::LoopDetected
+        | FailureCode::Nondeterministic
         | FailureCode::Interrupted
         | FailureCode::Internal) => types::Failure::Other((code.as_str().to_owned(), failure.message)),
     }

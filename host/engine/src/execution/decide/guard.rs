@@ -9,7 +9,7 @@ use crate::{
     event::{Event, Report, StepType},
     failure::{Failure, FailureCode},
     graph::Step,
-    id::{CallId, ScopeId},
+    id::{CallId, EffectId, ScopeId},
     limits::{Amounts, Exceeded, Ledger, Limits, OnExceeded},
 };
 
@@ -47,23 +47,23 @@ impl Decide<'_> {
         }
     }
 
-    pub(super) fn on_reserve(&mut self, call: CallId, n: u32, amounts: Amounts) {
+    pub(super) fn on_reserve(&mut self, call: CallId, effect: EffectId, amounts: Amounts) {
         let graph = self.execution.graph.clone();
         let Some(visit) = self.execution.state.visits.get(&call) else { return };
-        if !visit.runs_plugin() || visit.promises.contains_key(&n) {
+        if !visit.runs_plugin() || self.execution.is_admitted(call, &effect) {
             return;
         }
         let (scope, step, path) = (visit.scope, graph.id(visit.step).clone(), visit.path.clone());
         match self.obstacle(scope, Some(call), &amounts) {
-            None => self.emit(Event::Reserved { call, n, amounts }),
+            None => self.emit(Event::Reserved { call, effect, amounts }),
             Some(obstacle) => self.on_obstacle(obstacle, &step, &path, Some(call)),
         }
     }
 
-    pub(super) fn on_settle(&mut self, call: CallId, n: u32, used: Amounts) {
-        let visit = self.execution.state.visits.get(&call);
-        if visit.is_some_and(|visit| matches!(visit.promises.get(&n), Some(Some(_)))) {
-            self.emit(Event::Settled { call, n, used });
+    pub(super) fn on_settle(&mut self, call: CallId, effect: EffectId, used: Amounts) {
+        let known = self.execution.state.visits.get(&call).and_then(|visit| visit.effects.get(&effect));
+        if known.is_some_and(|known| known.promised.is_some()) {
+            self.emit(Event::Settled { call, effect, used });
         }
     }
 

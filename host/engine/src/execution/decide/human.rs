@@ -29,11 +29,8 @@ impl Decide<'_> {
     /// An answer: it decides where enough people chose the same, and counts else. One person counts once.
     pub(super) fn on_decided(&mut self, call: CallId, decision: Decision) {
         let graph = self.execution.graph.clone();
-        let Some(visit) = self.execution.state.visits.get(&call) else { return };
-        let step = &graph.steps[visit.step];
-        let (Kind::Human(human), Some(question)) = (&step.kind, self.execution.question(call)) else { return };
-        let chosen = human.options.iter().find(|option| Some(&option.id) == decision.option_id.as_ref());
-        if (chosen.is_none() && !human.options.is_empty()) || question.vote_of(&decision.decided_by).is_some() {
+        let Some(question) = self.execution.question(call) else { return };
+        if !question.offers(decision.option_id.as_deref()) || question.vote_of(&decision.decided_by).is_some() {
             return;
         }
         let decision = Decision { request_digest: Some(question.digest()), ..decision };
@@ -46,8 +43,14 @@ impl Decide<'_> {
         if quorum > 1 {
             output["decisions"] = question.votes.iter().chain([&decision]).map(self::output).collect();
         }
-        let next = self.execution.next(chosen.and_then(|option| option.next).unwrap_or(step.next));
+        let chosen = decision.option_id.clone();
         self.emit(Event::Decided { call, decision });
+        // Else it was about a tool, and what waits for it goes on by itself.
+        let Some(visit) = self.execution.state.visits.get(&call) else { return };
+        let step = &graph.steps[visit.step];
+        let Kind::Human(human) = &step.kind else { return };
+        let chosen = human.options.iter().find(|option| Some(&option.id) == chosen.as_ref());
+        let next = self.execution.next(chosen.and_then(|option| option.next).unwrap_or(step.next));
         let report = self.report(call, Report::default());
         self.emit(Event::StepCompleted { call, output: Json::from_value(output), next, report });
     }

@@ -20,7 +20,9 @@ impl Decide<'_> {
         {
             return self.time_out();
         }
+        self.let_questions_lapse();
         let now = self.now;
+        let state = &self.execution.state;
         let due = |(call, visit): (&CallId, &Visit)| visit.next_due().filter(|due| *due <= now).map(|_| *call);
         for call in state.visits.iter().filter_map(due).collect::<Vec<_>>() {
             self.on_due(call);
@@ -62,7 +64,7 @@ impl Visit {
 
     fn question_due(&self) -> Option<Timestamp> {
         match &self.work {
-            VisitWork::Human { due, .. } => *due,
+            VisitWork::Human(asked) => asked.due,
             VisitWork::Call { .. }
             | VisitWork::Condition
             | VisitWork::Parallel(_)
@@ -73,6 +75,7 @@ impl Visit {
 
     /// Whether a plugin call of this visit is in flight.
     pub(in crate::execution) fn runs_plugin(&self) -> bool {
-        matches!(self.work, VisitWork::Call { parked: false, .. }) && self.retry_due.is_none()
+        let is_given_up = self.retry_due.is_some() || self.asking > 0;
+        matches!(self.work, VisitWork::Call { parked: false, .. }) && !is_given_up
     }
 }

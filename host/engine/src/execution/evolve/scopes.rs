@@ -61,7 +61,7 @@ impl State {
                 children.open.remove(&id);
                 children.results.push(scope.index, scope.outputs_text(graph));
             }
-            VisitWork::Call { .. } | VisitWork::Condition | VisitWork::Human { .. } | VisitWork::Nothing => {}
+            VisitWork::Call { .. } | VisitWork::Condition | VisitWork::Human(_) | VisitWork::Nothing => {}
         }
         self.note_ready(graph, call);
         Ok(())
@@ -75,7 +75,7 @@ impl State {
                 children.fail(id, scope.index, failure);
                 children.results.push(scope.index, error_output(failure).to_string());
             }
-            VisitWork::Call { .. } | VisitWork::Condition | VisitWork::Human { .. } | VisitWork::Nothing => {}
+            VisitWork::Call { .. } | VisitWork::Condition | VisitWork::Human(_) | VisitWork::Nothing => {}
         }
         self.note_ready(graph, call);
         Ok(())
@@ -86,7 +86,7 @@ impl State {
         match &mut visit.work {
             VisitWork::Parallel(children) => _ = children.open.remove(&id),
             VisitWork::Loop { children, .. } => _ = children.open.remove(&id),
-            VisitWork::Call { .. } | VisitWork::Condition | VisitWork::Human { .. } | VisitWork::Nothing => {}
+            VisitWork::Call { .. } | VisitWork::Condition | VisitWork::Human(_) | VisitWork::Nothing => {}
         }
         self.note_ready(graph, call);
         // What met the limit may have been in there.
