@@ -8,7 +8,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::{egress::EgressConfig, notify::ChannelConfig};
+use crate::{egress::EgressConfig, notify::ChannelConfig, spans::OtelConfig};
 
 /// The address where the host listens and clients look for it, unless somebody says otherwise.
 pub const LISTEN_DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8787);
@@ -44,6 +44,8 @@ pub struct Config {
     pub channels: BTreeMap<String, ChannelConfig>,
     /// Whether schedules and events start workflows.
     pub schedules: bool,
+    /// Where OpenTelemetry is told what executions do; nowhere by default.
+    pub otel: Option<OtelConfig>,
     /// Whether everybody may read `GET /metrics`; otherwise it takes the role `viewer`.
     pub metrics_public: bool,
     /// What links to this host begin with: `https://weir.example.com`; by default `http://` and the address that it listens on.
@@ -68,6 +70,7 @@ impl Default for Config {
             egress: EgressConfig::default(),
             channels: BTreeMap::new(),
             schedules: true,
+            otel: None,
             metrics_public: false,
             public_url: None,
             program: None,
@@ -122,6 +125,10 @@ impl Config {
                 setting: format!("channels.{name}"),
                 reason: e.to_string(),
             })?;
+        }
+        if let Some(Err(error)) = config.otel.as_ref().map(OtelConfig::check) {
+            let (path, setting, reason) = (path.to_owned(), "otel".to_owned(), error.to_string());
+            return Err(ConfigError::Setting { path, setting, reason });
         }
         Ok(config)
     }

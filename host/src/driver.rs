@@ -58,6 +58,7 @@ use self::{
 };
 use crate::{
     runtime::Runtime,
+    spans::Spans,
     store::{self, Append, Companion, Store, StoreError, WorkflowVersion},
 };
 
@@ -79,6 +80,8 @@ pub struct DriverConfig {
     pub call_timeout_max: Duration,
     /// How long calls that run may go on when the host stops.
     pub stop_grace: Duration,
+    /// Where it is told what executions do.
+    pub spans: Spans,
 }
 
 impl Default for DriverConfig {
@@ -94,6 +97,7 @@ impl Default for DriverConfig {
             call_timeout: Duration::from_secs(30),
             call_timeout_max: Duration::from_secs(600),
             stop_grace: Duration::from_secs(5),
+            spans: Spans::default(),
         }
     }
 }

@@ -18,6 +18,7 @@ use crate::{
         network::Network,
         shutdown::{self, Trigger},
     },
+    spans::{Exporter, Spans},
     store::{NewSecret, Store, StoreError, StoreOptions},
     trigger::{
         Triggers,
@@ -82,6 +83,8 @@ pub struct Running {
     serving: JoinHandle<()>,
     recovering: JoinHandle<Result<(), StoreError>>,
     keeping: JoinHandle<()>,
+    /// Brings spans to a collector, until it is told that nothing more comes.
+    exporting: Option<(Trigger, JoinHandle<()>)>,
 }
 
 impl Host {
@@ -100,7 +103,10 @@ impl Host {
         let listen = |source| StartHostError::Listen { address: config.listen, source };
         let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
-        let driver = Driver::new(store.clone(), Arc::clone(&runtime), DriverConfig::default());
+        let egress = Egress::new(config.egress.clone());
+        let (spans, exporter) = spans(&config, &egress, &store)?;
+        let driver_config = DriverConfig { spans, ..DriverConfig::default() };
+        let driver = Driver::new(store.clone(), Arc::clone(&runtime), driver_config);
         let (trigger, stop) = shutdown::pair();
         let triggers = Triggers::new(store.clone(), driver.clone());
         let accounts = Accounts::open(store.clone(), &token.token).await?;
@@ -108,7 +114,7 @@ impl Host {
         let public_url = public_url(&config, address);
         let notices = Notices {
             store: store.clone(),
-            egress: Egress::new(config.egress.clone()),
+            egress,
             channels: config.channels.clone(),
             public_url: Arc::clone(&public_url),
         };
@@ -131,6 +137,7 @@ impl Host {
         let keeping = tokio::spawn(housekeeping::run(accounts.clone(), store.clone()));
         let serving = tokio::spawn(server::serve(listener, app.clone()));
         let recovering = tokio::spawn(recover(driver.clone(), triggers.clone(), app, config.schedules));
+        let exporting = exporter.map(export);
         Ok(Running {
             address,
             token,
@@ -143,8 +150,17 @@ impl Host {
             recovering,
             keeping,
             notices,
+            exporting,
         })
     }
+}
+
+/// Where it is told what executions do, and what brings it there.
+fn spans(config: &Config, egress: &Egress, store: &Store) -> Result<(Spans, Option<Exporter>), StartHostError> {
+    let Some(otel) = &config.otel else { return Ok((Spans::default(), None)) };
+    let wrong = |error| StartHostError::Config(format!("otel: {error}"));
+    let (spans, exporter) = Spans::to(otel, egress.clone(), store.metrics().clone()).map_err(wrong)?;
+    Ok((spans, Some(exporter)))
 }
 
 /// What links to this host begin with, without a slash at the end.
@@ -161,6 +177,11 @@ fn runtime_config(config: &Config, metrics: Metrics) -> Result<RuntimeConfig, St
         runtime.compiler.clone_from(program);
     }
     Ok(runtime)
+}
+
+fn export(exporter: Exporter) -> (Trigger, JoinHandle<()>) {
+    let (trigger, stop) = shutdown::pair();
+    (trigger, tokio::spawn(async move { exporter.run(stop.begun()).await }))
 }
 
 /// The vault of a data directory: its key must be the one that was used before.
@@ -237,6 +258,11 @@ impl Running {
             tracing::error!("a part of the host broke off: {error}");
         }
         self.keeping.abort();
+        if let Some((trigger, exporting)) = self.exporting {
+            trigger.begin();
+            // It ends within seconds, and what it could not bring was counted.
+            exporting.await.ok();
+        }
         if let Err(error) = self.accounts.flush().await {
             tracing::warn!("could not note what was used last: {error}");
         }

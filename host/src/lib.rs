@@ -18,6 +18,7 @@ pub mod notify;
 pub mod runtime;
 pub mod schema;
 pub mod server;
+pub mod spans;
 pub mod store;
 pub mod trigger;
 pub mod vault;

@@ -15,6 +15,7 @@ mod matrix;
 mod metrics;
 mod sessions;
 mod slow;
+mod spans;
 mod support;
 mod tokens;
 mod triggers;

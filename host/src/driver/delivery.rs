@@ -122,7 +122,7 @@ impl Inner {
         };
         let started = started.clone();
         let graph = self.workflows.graph_for(&self.store, &started).await.map_err(|e| cannot(e.to_string()))?;
-        let observed = Observed::of_log(&records);
+        let observed = Observed::of_log(self.config.spans.of(&started), &records);
         let execution = Execution::replay(graph, records).map_err(|e| cannot(e.to_string()))?;
         Ok(Some((started.execution_id.clone(), execution, observed)))
     }

@@ -4,12 +4,17 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use weir_engine::{
     event::{Event, Record, Started, StepType},
-    execution::Status,
+    execution::{Execution, Status},
     failure::{Failure, FailureCode},
-    id::{CallId, Timestamp},
+    graph::{Graph, Kind},
+    id::{CallId, ScopeId, Timestamp},
 };
 
-use crate::{metrics::Metrics, store::StepStatus};
+use crate::{
+    metrics::Metrics,
+    spans::{StepSpan, Took, Trace},
+    store::StepStatus,
+};
 
 /// What has begun in one execution and is not over.
 #[derive(Debug, Default)]
@@ -18,6 +23,10 @@ pub(super) struct Observed {
     open: BTreeMap<CallId, Open>,
     /// The limit that was hit last, and the place where: the same failure passes several blocks.
     hit: Option<(Option<Arc<str>>, String)>,
+    /// Where it is told what the execution does.
+    trace: Option<Trace>,
+    /// The visits that scopes belong to, where something is told.
+    scopes: BTreeMap<ScopeId, CallId>,
 }
 
 /// A step that has begun.
@@ -25,22 +34,42 @@ pub(super) struct Observed {
 struct Open {
     kind: StepType,
     started_at: Timestamp,
+    /// What is told of it, if anything.
+    about: Option<Box<About>>,
+}
+
+/// What is told of a step.
+#[derive(Debug)]
+struct About {
+    step: Arc<str>,
+    path: Arc<str>,
+    scope: ScopeId,
+    attempts: u32,
 }
 
 impl Observed {
+    /// Nothing has begun.
+    pub(super) fn of(trace: Option<Trace>) -> Self {
+        Self { trace, ..Self::default() }
+    }
+
     /// What is open after a log; nothing of it is counted again.
-    pub(super) fn of_log(records: &[Record]) -> Self {
-        let mut observed = Self::default();
+    pub(super) fn of_log(trace: Option<Trace>, records: &[Record]) -> Self {
+        let mut observed = Self::of(trace);
         for record in records {
             observed.keep(record);
         }
         observed
     }
 
-    /// Counts records that are on disk.
-    pub(super) fn committed(&mut self, metrics: &Metrics, started: &Started, records: &[Record]) {
+    /// Counts records that are on disk, and tells of what they end.
+    pub(super) fn committed(&mut self, metrics: &Metrics, execution: &Execution, records: &[Record]) {
         for record in records {
-            self.count(metrics, started, record);
+            self.count(metrics, execution.started(), record);
+            if self.trace.is_some() {
+                self.tell(execution, record);
+            }
+            self.keep(record);
         }
     }
 
@@ -63,16 +92,62 @@ impl Observed {
             let began = self.started_at.unwrap_or(record.at);
             metrics.execution_ended(trigger_type(started), status.as_str(), between(began, record.at));
         }
-        self.keep(record);
+    }
+
+    /// Tells of a step or an execution that ends here.
+    fn tell(&self, execution: &Execution, record: &Record) {
+        let Some(trace) = &self.trace else { return };
+        let failure = failure_of(&record.event).map(|failure| failure.code.as_str());
+        if let Some((call, status)) = end_of_step(&record.event)
+            && let Some(Open { kind, started_at, about: Some(about) }) = self.open.get(&call)
+        {
+            trace.step(&StepSpan {
+                call,
+                around: self.scopes.get(&about.scope).copied(),
+                step: &about.step,
+                path: &about.path,
+                kind: kind.as_str(),
+                status: status.as_str(),
+                attempts: about.attempts,
+                agent: agent(execution.graph(), &about.step),
+                took: Took { from: *started_at, to: record.at, failure },
+            });
+        }
+        if let Some(status) = end_of_execution(&record.event) {
+            let from = self.started_at.unwrap_or(record.at);
+            trace.execution(execution.started(), status.as_str(), Took { from, to: record.at, failure });
+        }
     }
 
     /// Keeps what has begun, and forgets what is over.
     fn keep(&mut self, record: &Record) {
         self.started_at.get_or_insert(record.at);
-        if let Event::StepStarted { kind, .. } = &record.event {
-            self.open.insert(CallId(record.seq), Open { kind: *kind, started_at: record.at });
+        if let Event::StepStarted { kind, step, path, scope, .. } = &record.event {
+            let about = || About { step: Arc::clone(step), path: Arc::clone(path), scope: *scope, attempts: 1 };
+            let about = self.trace.is_some().then(|| Box::new(about()));
+            self.open.insert(CallId(record.seq), Open { kind: *kind, started_at: record.at, about });
         } else if let Some((call, _)) = end_of_step(&record.event) {
             self.open.remove(&call);
+        } else if self.trace.is_some() {
+            self.keep_told(record);
+        }
+    }
+
+    /// Keeps what only spans tell.
+    fn keep_told(&mut self, record: &Record) {
+        if let Event::ScopeOpened { call, .. } = record.event {
+            self.scopes.insert(ScopeId(record.seq), call);
+        }
+        if let Event::ScopeCompleted { scope, .. }
+        | Event::ScopeFailed { scope, .. }
+        | Event::ScopeCancelled { scope } = &record.event
+        {
+            self.scopes.remove(scope);
+        }
+        if let Event::AttemptStarted { call, .. } | Event::CallInterrupted { call, .. } = &record.event
+            && let Some(Open { about: Some(about), .. }) = self.open.get_mut(call)
+        {
+            about.attempts += 1;
         }
     }
 
@@ -92,6 +167,13 @@ impl Observed {
     }
 }
 
+/// The agent that a step calls, as its author names it.
+fn agent<'g>(graph: &'g Graph, step: &str) -> Option<&'g str> {
+    let step = graph.by_id.get(step)?;
+    let Kind::Agent(invocation) = &graph.steps[*step].kind else { return None };
+    Some(&invocation.name)
+}
+
 /// What started it, as its log says.
 fn trigger_type(started: &Started) -> &str {
     started.trigger.value().get("type").and_then(serde_json::Value::as_str).unwrap_or_default()
@@ -102,7 +184,10 @@ fn between(from: Timestamp, to: Timestamp) -> Duration {
 }
 
 fn failure_of(event: &Event) -> Option<&Failure> {
-    if let Event::StepFailed { failure, .. } | Event::ExecutionFailed { failure } = event {
+    if let Event::StepFailed { failure, .. }
+    | Event::ExecutionFailed { failure }
+    | Event::ExecutionTimedOut { failure } = event
+    {
         return Some(failure);
     }
     None

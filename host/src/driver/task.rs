@@ -112,6 +112,7 @@ enum Exit {
 
 impl Task {
     pub(super) fn new(inner: Arc<Inner>, id: Arc<str>, execution: Execution, room: OwnedSemaphorePermit) -> Self {
+        let observed = Observed::of(inner.config.spans.of(execution.started()));
         let (sender, receiver) = mpsc::channel(NEWS_QUEUE);
         Self {
             inner,
@@ -125,7 +126,7 @@ impl Task {
             stored: 0,
             appending: None,
             replies: Vec::new(),
-            observed: Observed::default(),
+            observed,
             ended: None,
             place: None,
             resumed: false,
@@ -348,7 +349,7 @@ impl Task {
         result?;
         self.stored = records.last().map_or(self.stored, |record| record.seq);
         let stored = self.stored;
-        self.observed.committed(self.inner.store.metrics(), self.execution.started(), &records);
+        self.observed.committed(self.inner.store.metrics(), &self.execution, &records);
         self.inner.live.publish(&self.id, &records);
         let (due, rest) = std::mem::take(&mut self.replies).into_iter().partition(|reply| reply.seq <= stored);
         self.replies = rest;

@@ -60,6 +60,12 @@ impl TestHost {
         Self::set_up(tempfile::tempdir().unwrap(), change).await
     }
 
+    /// Stops the host and starts another on its data, set up otherwise than by default.
+    pub(super) async fn restart_with(self, change: impl FnOnce(&mut Config)) -> Self {
+        self.running.stop().await;
+        Self::set_up(self.data, change).await
+    }
+
     async fn on(data: TempDir) -> Self {
         Self::set_up(data, |_| {}).await
     }
