@@ -19,6 +19,7 @@ mod demo;
 mod events;
 mod executions;
 mod file;
+mod grants;
 mod notices;
 mod out;
 mod plugins;

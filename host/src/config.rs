@@ -8,7 +8,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::{egress::EgressConfig, notify::ChannelConfig, spans::OtelConfig};
+use crate::{egress::EgressConfig, notify::ChannelConfig, secrets::Masker, spans::OtelConfig};
 
 /// The address where the host listens and clients look for it, unless somebody says otherwise.
 pub const LISTEN_DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8787);
@@ -53,6 +53,9 @@ pub struct Config {
     /// The program `weir`, which is started to compile plugins; by default the running one.
     #[serde(skip)]
     pub program: Option<PathBuf>,
+    /// Masks the host's secrets, also in what the program logs. A new one by default.
+    #[serde(skip)]
+    pub masker: Masker,
 }
 
 impl Default for Config {
@@ -74,6 +77,7 @@ impl Default for Config {
             metrics_public: false,
             public_url: None,
             program: None,
+            masker: Masker::default(),
         }
     }
 }

@@ -12,6 +12,7 @@ mod ended;
 mod finished;
 mod flight;
 mod live;
+mod masked;
 mod observe;
 mod outbox;
 mod perform;
@@ -58,6 +59,7 @@ use self::{
 };
 use crate::{
     runtime::Runtime,
+    secrets::Masker,
     spans::Spans,
     store::{self, Append, Companion, Store, StoreError, WorkflowVersion},
 };
@@ -82,6 +84,8 @@ pub struct DriverConfig {
     pub stop_grace: Duration,
     /// Where it is told what executions do.
     pub spans: Spans,
+    /// Masks secrets in what executions are given and in what they answer.
+    pub masker: Masker,
 }
 
 impl Default for DriverConfig {
@@ -98,6 +102,7 @@ impl Default for DriverConfig {
             call_timeout_max: Duration::from_secs(600),
             stop_grace: Duration::from_secs(5),
             spans: Spans::default(),
+            masker: Masker::default(),
         }
     }
 }
@@ -266,6 +271,7 @@ impl Driver {
     /// Too much runs, the host stops, or the store refuses; nothing was started then.
     pub async fn start(&self, start: StartExecution) -> Result<StartAnswer, StartError> {
         let inner = &self.inner;
+        let start = masked::start(start, &inner.config.masker);
         if *inner.stopping.borrow() {
             return Err(StartError::Stopping);
         }

@@ -12,6 +12,7 @@ use crate::{
     metrics::Metrics,
     notices::Notices,
     runtime::{Runtime, RuntimeConfig, RuntimeError},
+    secrets::{self, Masker, OpenVaultError, Secrets},
     server::{
         self, App, AppParts,
         auth::{AdminToken, TokenError},
@@ -19,12 +20,12 @@ use crate::{
         shutdown::{self, Trigger},
     },
     spans::{Exporter, Spans},
-    store::{NewSecret, Store, StoreError, StoreOptions},
+    store::{Store, StoreError, StoreOptions},
     trigger::{
         Triggers,
         webhook::{self, Webhooks},
     },
-    vault::{self, KEY_VARIABLE, KeySource, Secret, SecretKey, SecretKeyError, Vault, VaultError},
+    vault::{KEY_VARIABLE, KeySource, Secret},
 };
 
 mod housekeeping;
@@ -48,14 +49,9 @@ pub enum StartHostError {
     /// The program's own path is not known, so that it cannot start itself to compile plugins.
     #[error("could not find this program's own file")]
     Program(#[source] io::Error),
-    /// There is no key for the secrets.
+    /// The secrets cannot be opened.
     #[error(transparent)]
-    SecretKey(#[from] SecretKeyError),
-    /// The key for the secrets is another one than before.
-    #[error(
-        "could not open the secrets with this key: they were sealed with another one; give back the key of before, in {KEY_VARIABLE}, secret_key_file or the data directory"
-    )]
-    WrongSecretKey(#[source] VaultError),
+    Vault(#[from] OpenVaultError),
     /// There is no admin token.
     #[error(transparent)]
     Token(#[from] TokenError),
@@ -98,14 +94,16 @@ impl Host {
         let options = StoreOptions { metrics: metrics.clone(), ..StoreOptions::new(&config.data) };
         let store = Store::open(options).await?;
         let token = AdminToken::load_or_create(&config.data)?;
-        let vault = open_vault(&config, &store).await?;
+        let vault = secrets::open_vault(&key_source(&config), &store).await?;
+        let secrets = Secrets::open(store.clone(), vault.clone(), config.masker.clone()).await?;
+        learn_own(&config, &token.token, secrets.masker());
         let runtime = Arc::new(Runtime::new(runtime_config(&config, metrics)?)?);
         let listen = |source| StartHostError::Listen { address: config.listen, source };
         let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
         let egress = Egress::new(config.egress.clone());
         let (spans, exporter) = spans(&config, &egress, &store)?;
-        let driver_config = DriverConfig { spans, ..DriverConfig::default() };
+        let driver_config = DriverConfig { masker: secrets.masker().clone(), spans, ..DriverConfig::default() };
         let driver = Driver::new(store.clone(), Arc::clone(&runtime), driver_config);
         let (trigger, stop) = shutdown::pair();
         let triggers = Triggers::new(store.clone(), driver.clone());
@@ -118,12 +116,13 @@ impl Host {
             channels: config.channels.clone(),
             public_url: Arc::clone(&public_url),
         };
-        let webhooks = Webhooks::new(store.clone(), triggers.clone(), vault);
+        let webhooks = Webhooks::new(store.clone(), triggers.clone(), vault, secrets.masker().clone());
         let app = App::new(AppParts {
             store: store.clone(),
             driver: driver.clone(),
             triggers: triggers.clone(),
             webhooks,
+            secrets,
             runtime,
             accounts: accounts.clone(),
             network,
@@ -184,22 +183,20 @@ fn export(exporter: Exporter) -> (Trigger, JoinHandle<()>) {
     (trigger, tokio::spawn(async move { exporter.run(stop.begun()).await }))
 }
 
-/// The vault of a data directory: its key must be the one that was used before.
-async fn open_vault(config: &Config, store: &Store) -> Result<Vault, StartHostError> {
-    let (name, id) = vault::CHECK;
-    let known = store.secrets(name).await?.into_iter().find(|row| &*row.id == id);
-    let text = std::env::var(KEY_VARIABLE).ok().filter(|text| !text.is_empty()).map(Secret::new);
-    let source = KeySource { text, file: config.secret_key_file.clone(), data_dir: config.data.clone() };
-    let vault = Vault::new(&SecretKey::load(&source, known.is_none())?);
-    match known {
-        Some(row) => vault.check(&row.sealed).map_err(StartHostError::WrongSecretKey)?,
-        None => {
-            let sealed = vault.check_value().map_err(StartHostError::WrongSecretKey)?;
-            let new = NewSecret { id: id.to_owned(), name: name.to_owned(), sealed, created_by: "host".to_owned() };
-            store.add_secret(new, Vec::new()).await?;
+/// What the host itself holds and nobody should see.
+fn learn_own(config: &Config, admin_token: &str, masker: &Masker) {
+    masker.learn("admin-token", &Secret::new(admin_token));
+    for (name, channel) in &config.channels {
+        for secret in channel.secrets() {
+            masker.learn(&format!("channel/{name}"), &secret);
         }
     }
-    Ok(vault)
+}
+
+/// Where the key of the secrets is to be found.
+fn key_source(config: &Config) -> KeySource {
+    let text = std::env::var(KEY_VARIABLE).ok().filter(|text| !text.is_empty()).map(Secret::new);
+    KeySource { text, file: config.secret_key_file.clone(), data_dir: config.data.clone() }
 }
 
 async fn recover(driver: Driver, triggers: Triggers, app: App, schedules: bool) -> Result<(), StoreError> {

@@ -9,6 +9,7 @@ mod call;
 mod catalog;
 pub mod compile;
 pub mod descriptor;
+mod effect;
 mod engine;
 mod imports;
 mod inspect;
@@ -19,7 +20,6 @@ pub mod upload;
 
 use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
-use futures_util::future::BoxFuture;
 use tokio::sync::Semaphore;
 use weir_engine::{event::Report, failure::Failure, json::Json};
 
@@ -27,6 +27,10 @@ use self::{cache::Cache, catalog::Catalog, compile::Compiler};
 pub use self::{
     compile::CompileLimits,
     descriptor::Descriptor,
+    effect::{
+        Budget, CallHost, ChatTurn, Effect, HttpAnswer, HttpBody, HttpRequest, HttpResponse, KvEntry, KvOperation,
+        KvSpace, Powerless, ToolAnswer, ToolCall,
+    },
     upload::{Inspected, UploadError},
 };
 use crate::metrics::Metrics;
@@ -77,15 +81,6 @@ pub enum RuntimeError {
     Cache(PathBuf, #[source] io::Error),
 }
 
-/// What the host does for a running call.
-pub trait CallHost: Send + Sync {
-    /// Calls a tool on behalf of an agent. The future is dropped when the agent's call ends early.
-    fn call_tool(&self, tool: String, input: Json) -> BoxFuture<'static, Result<Json, Failure>>;
-
-    /// The tools that the call may use: an array of `{name, title, description, input_schema, output_schema}`.
-    fn tools(&self) -> Json;
-}
-
 /// One call of a tool or an agent.
 #[derive(Debug, Clone)]
 pub struct PluginCall {
@@ -93,7 +88,7 @@ pub struct PluginCall {
     pub digest: String,
     /// The tool's or agent's own name.
     pub name: String,
-    /// Whether it is an agent: only agents may call tools.
+    /// Whether it is an agent: only agents may talk to models and call tools.
     pub agent: bool,
     /// The step's configuration.
     pub config: Json,

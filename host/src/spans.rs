@@ -99,8 +99,8 @@ pub struct StepSpan<'a> {
 pub struct At<'a> {
     /// The visit whose plugin asked for it.
     pub call: CallId,
-    /// How often that call was begun anew; the same when an interrupted call is made again.
-    pub round: u32,
+    /// How many attempts of that call had failed: the same when an interrupted call is made again.
+    pub generation: u32,
     /// Which effect of the call.
     pub effect: &'a EffectId,
     /// The effect around it, of a tool or agent that an agent calls; [`EffectId::CALL`] for the call itself.
@@ -247,7 +247,7 @@ impl Trace {
         if effect.depth() == 0 {
             return self.of_step(at.call);
         }
-        self.span_id(&format!("{}/{}/{effect}", at.call, at.round))
+        self.span_id(&format!("{}/{}/{effect}", at.call, at.generation))
     }
 
     /// The id of a span in this execution, the same whenever and wherever it is asked for.

@@ -34,11 +34,14 @@ mod error;
 mod events;
 mod executions;
 mod folded;
+mod grants;
 mod interest;
+mod journal;
 mod links;
 mod notices;
 mod occurrences;
 mod plugins;
+mod precedence;
 mod projection;
 mod queries;
 mod questions;
@@ -59,6 +62,8 @@ use self::{
     writer::{Counts, Message, Run, Writer},
 };
 
+use crate::grants::Grants;
+
 pub use self::{
     approvals::{ApprovalFilter, ApprovalRow, ApprovalStatus, Mine},
     audit::{AuditEntry, AuditFilter, AuditRow, Outcome, Verified},
@@ -68,12 +73,15 @@ pub use self::{
     error::StoreError,
     executions::{ExecutionFilter, ExecutionRow, StoredExecution, Unfinished},
     folded::folded,
+    grants::{FirstGrant, GrantRow},
     interest::{HostEvent, Interest, bare_agent, is_type},
+    journal::{EffectBegun, EffectEnded, EffectKey, EffectKind, JournalEnd, JournalRow},
     links::{LINKS_MAX, LinkHash, LinkRow},
     notices::{NOTICES_MAX, NoticeId, NoticeKind, NoticeRow, NoticeStatus, Reminded},
     occurrences::{Moved, NewOccurrence, OccurrenceRow, OccurrenceStatus, UnfinishedOfSchedule},
-    plugins::{Installed, NewPlugin, PluginRow, Precedence},
-    secrets::{NewSecret, SECRETS_MAX, SecretRow},
+    plugins::{Installed, NewPlugin, PluginRow},
+    precedence::Precedence,
+    secrets::{NewSecret, NewUserSecret, Resealed, SECRETS_MAX, SecretRow, UserSecretRow},
     sessions::{NewSession, SessionRow},
     steps::{StepCursor, StepOutput, StepPage, StepRow, StepStatus},
     tokens::{NewToken, TokenRow},
@@ -138,6 +146,8 @@ struct Inner {
     notices: Notify,
     /// Held while a plugin is installed or deleted, so that its file and its row change together.
     plugin_files: Mutex<()>,
+    /// What plugins are granted: changed with `plugin_files` held, after the commit.
+    grants: Grants,
     /// What triggers wait for of the host's own events.
     interests: Interests,
     /// Tells of events that were stored.
@@ -168,12 +178,14 @@ impl Store {
         let (metrics, taken) = (options.metrics, Arc::<AtomicUsize>::default());
         let counts = Counts { metrics: metrics.clone(), taken: Arc::clone(&taken) };
         tokio::spawn(Writer::new(connection, receiver, lock, counts).run());
-        let (plugin_files, interests, news) = (Mutex::new(()), Interests::default(), News::default());
-        let notices = Notify::new();
-        let inner = Inner { directory, readers, writer, notices, plugin_files, interests, news, metrics, taken };
+        let (plugin_files, grants) = (Mutex::new(()), Grants::default());
+        let (notices, interests, news) = (Notify::new(), Interests::default(), News::default());
+        let inner =
+            Inner { directory, readers, writer, notices, plugin_files, grants, interests, news, metrics, taken };
         let store = Self { inner: Arc::new(inner), audit: None };
         store.sweep_plugins().await?;
         store.refresh_interest().await?;
+        store.load_grants().await?;
         Ok(store)
     }
 

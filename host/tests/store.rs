@@ -2,6 +2,7 @@
 
 mod audit;
 mod contention;
+mod grants;
 mod logs;
 mod made;
 mod plugins;

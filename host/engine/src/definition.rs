@@ -18,7 +18,7 @@ mod reader;
 mod schema;
 mod steps;
 
-pub use agent_tools::{APPROVAL_TIMEOUT_MS, AgentTool, ToolApproval};
+pub use agent_tools::AgentTool;
 pub use diagnostic::{DIAGNOSTICS_MAX, Diagnostic, DiagnosticCode, Diagnostics, Place, Severity};
 pub use guardrails::parse_guardrails;
 pub use schema::definition_schema;

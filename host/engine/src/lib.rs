@@ -18,3 +18,4 @@ pub mod json;
 pub mod limits;
 pub mod reference;
 pub mod retry;
+pub mod tool_grant;

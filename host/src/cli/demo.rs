@@ -83,8 +83,9 @@ impl Demo {
         running.ready().await?;
         let client = Client::new(&running.url(), running.token().token.as_str())?;
         out.say(&out.ink(Ink::Strong, "\nplugins"));
+        out.say("  (a demo grants them all that they ask for; `weir plugin add` grants nothing by itself)");
         for component in components(&self.plugins)? {
-            out.say(&format!("  {}", plugins::added(out, &plugins::add(&client, &component).await?)));
+            out.say(&format!("  {}", plugins::added(out, &plugins::add(&client, &component, true).await?)));
         }
         out.say(&out.ink(Ink::Strong, "\nworkflows"));
         let mut example = None;

@@ -106,9 +106,9 @@ impl Out {
     /// A status, coloured by what it means.
     pub(super) fn status(self, status: &str) -> String {
         let ink = match status {
-            "completed" | "decided" | "enabled" => Ink::Good,
+            "completed" | "decided" | "enabled" | "granted" => Ink::Good,
             "failed" | "timeout" | "cancelled" => Ink::Bad,
-            "awaiting_human" | "pending" => Ink::Warn,
+            "awaiting_human" | "pending" | "partly" => Ink::Warn,
             _ => Ink::Faint,
         };
         self.ink(ink, status)

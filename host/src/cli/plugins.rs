@@ -1,4 +1,4 @@
-//! `weir plugin`: components inspected, installed, listed, switched, deleted.
+//! `weir plugin`: components inspected, installed, granted powers, listed, switched, deleted.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::{
     Globals, Outcome, file,
+    grants::{self, Grant},
     out::{Ink, Out, brief_or_nothing, text_of},
 };
 use crate::{
@@ -28,6 +29,9 @@ pub(super) enum Plugin {
         /// The components.
         #[arg(required = true)]
         files: Vec<PathBuf>,
+        /// Grant them all that they ask for.
+        #[arg(long)]
+        grant_all: bool,
     },
     /// List installed plugins.
     List,
@@ -39,6 +43,13 @@ pub(super) enum Plugin {
     Disable(Named),
     /// Delete a plugin that no unfinished execution needs.
     Delete(Named),
+    /// Show what every version of a plugin asks for, and what it is granted.
+    Grants {
+        /// The plugin's name.
+        name: String,
+    },
+    /// Decide what a version of a plugin may do.
+    Grant(Grant),
 }
 
 /// An installed plugin.
@@ -66,9 +77,9 @@ impl Plugin {
         let client = globals.client()?;
         match self {
             Self::Inspect { .. } => {}
-            Self::Add { files } => {
+            Self::Add { files, grant_all } => {
                 for file in files {
-                    let plugin = add(&client, &file).await?;
+                    let plugin = add(&client, &file, grant_all).await?;
                     out.show(&plugin, || added(out, &plugin));
                 }
             }
@@ -78,8 +89,13 @@ impl Plugin {
             }
             Self::Show(named) => {
                 let plugin = client.get(&named.path("")).await?;
-                out.show(&plugin, || described(out, &plugin["descriptor"]));
+                out.show(&plugin, || {
+                    let grants = grants::lines(out, &plugin["grants"]).into_iter().map(|line| format!("\n  {line}"));
+                    format!("{}{}", described(out, &plugin["descriptor"]), grants.collect::<String>())
+                });
             }
+            Self::Grants { name } => grants::show(&client, &name, out).await?,
+            Self::Grant(grant) => grant.run(&client, out).await?,
             Self::Enable(named) => switch(&client, out, &named, "/enable").await?,
             Self::Disable(named) => switch(&client, out, &named, "/disable").await?,
             Self::Delete(named) => {
@@ -98,10 +114,11 @@ async fn switch(client: &Client, out: Out, named: &Named, verb: &str) -> anyhow:
     Ok(())
 }
 
-/// Uploads a component.
-pub(super) async fn add(client: &Client, path: &std::path::Path) -> anyhow::Result<Value> {
+/// Uploads a component, and grants all that it asks for if that is wanted.
+pub(super) async fn add(client: &Client, path: &std::path::Path, grant_all: bool) -> anyhow::Result<Value> {
     let bytes = file::read(path)?;
-    let sent = client.send(Method::POST, "/api/plugins", Sent::Bytes("application/wasm", bytes.into())).await;
+    let route = if grant_all { "/api/plugins?grant=all" } else { "/api/plugins" };
+    let sent = client.send(Method::POST, route, Sent::Bytes("application/wasm", bytes.into())).await;
     sent.with_context(|| format!("could not install {}", path.display()))
 }
 
@@ -113,7 +130,9 @@ pub(super) fn added(out: Out, plugin: &Value) -> String {
     };
     let offers = [names("tools"), names("agents")].concat().join(", ");
     let (name, version) = (text_of(plugin, "name"), text_of(plugin, "version"));
-    format!("{} {version}: {}", out.ink(Ink::Strong, &name), out.ink(Ink::Faint, &offers))
+    let mut lines = vec![format!("{} {version}: {}", out.ink(Ink::Strong, &name), out.ink(Ink::Faint, &offers))];
+    lines.extend(grants::lines(out, &plugin["grants"]).into_iter().map(|line| format!("    {line}")));
+    lines.join("\n")
 }
 
 async fn inspect(path: &std::path::Path, out: Out) -> anyhow::Result<Outcome> {
@@ -127,13 +146,16 @@ async fn inspect(path: &std::path::Path, out: Out) -> anyhow::Result<Outcome> {
         "digest": found.digest,
         "size_bytes": found.size,
         "imports": found.imports,
+        "asks": found.descriptor.asks,
         "descriptor": found.descriptor_json.value(),
     });
     out.show(&shown, || {
         let imports = super::out::clean(&found.imports.join(", "));
+        let asks = grants::powers(&shown["asks"]).into_iter().map(|power| format!("\n  asks for {power}"));
         format!(
-            "{}\n  digest  {}\n  size    {} bytes\n  imports {imports}",
+            "{}{}\n  digest  {}\n  size    {} bytes\n  imports {imports}",
             described(out, &shown["descriptor"]),
+            asks.collect::<String>(),
             found.digest,
             found.size
         )
@@ -166,9 +188,13 @@ fn table(out: Out, page: &Value) -> String {
             out.status(if item["enabled"] == true { "enabled" } else { "disabled" }),
             count("tools"),
             count("agents"),
+            out.status(&text_of(item, "grants_status")),
             text_of(item, "digest").chars().take(12).collect(),
             brief_or_nothing(&item["description"], 60),
         ]
     });
-    out.table(&["NAME", "VERSION", "STATE", "TOOLS", "AGENTS", "DIGEST", "DESCRIPTION"], &rows.collect::<Vec<_>>())
+    out.table(
+        &["NAME", "VERSION", "STATE", "TOOLS", "AGENTS", "GRANTS", "DIGEST", "DESCRIPTION"],
+        &rows.collect::<Vec<_>>(),
+    )
 }

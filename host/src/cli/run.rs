@@ -32,6 +32,9 @@ pub(super) struct Run {
     /// A plugin to install before; may be repeated. Without --data nothing else is installed.
     #[arg(long = "plugin", value_name = "FILE.wasm")]
     plugins: Vec<PathBuf>,
+    /// Grant these plugins all that they ask for.
+    #[arg(long, requires = "plugins")]
+    grant_all: bool,
     /// Limits that tighten the workflow's own: JSON, or @FILE.
     #[arg(long, value_name = "JSON|@FILE")]
     guardrails: Option<String>,
@@ -58,7 +61,7 @@ impl Run {
     async fn execute(&self, running: &Running, out: Out, input: Value) -> anyhow::Result<Outcome> {
         let client = Client::new(&running.url(), running.token().token.as_str())?;
         for plugin in &self.plugins {
-            plugins::add(&client, plugin).await?;
+            plugins::add(&client, plugin, self.grant_all).await?;
         }
         let saved = workflows::apply(&client, &self.file).await.context("could not take the workflow")?;
         let mut body = json!({ "input_data": input });

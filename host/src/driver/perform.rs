@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, join_all};
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 use weir_engine::{
@@ -14,9 +14,9 @@ use weir_engine::{
     limits::Amounts,
 };
 
-use super::{Inner, flight::Landed, task::News, timers::until};
+use super::{Inner, flight::Landed, masked, task::News, timers::until};
 use crate::{
-    runtime::{CallHost, CallOutcome, PluginCall},
+    runtime::{CallHost, CallOutcome, Effect, PluginCall, Powerless, ToolAnswer, ToolCall},
     store,
 };
 
@@ -48,11 +48,12 @@ pub(super) fn call(
         let deadline = store::now().plus_ms(u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX));
         Arc::new(AgentHost::new(inner.clone(), started.targets.clone(), &asked, call.clone(), news, deadline))
     } else {
-        Arc::new(ToolHost)
+        Arc::new(Powerless)
     };
     let (inner, call_id, attempt) = (inner.clone(), asked.call, asked.attempt);
     Box::pin(async move {
-        let CallOutcome { result, report } = inner.runtime.call(call, host).await;
+        let outcome = inner.runtime.call(call, host).await;
+        let CallOutcome { result, report } = masked::outcome(outcome, &inner.config.masker);
         Landed { call: call_id, attempt, result, report }
     })
 }
@@ -72,19 +73,6 @@ fn timeout(inner: &Inner, asked: &Asked) -> Duration {
     let named = asked.timeout_ms.or(asked.target.wants.timeout_ms);
     let own = named.map_or(config.call_timeout, Duration::from_millis).min(config.call_timeout_max);
     asked.deadline.map_or(own, |deadline| own.min(until(deadline, store::now())))
-}
-
-/// What a tool gets: nothing.
-struct ToolHost;
-
-impl CallHost for ToolHost {
-    fn call_tool(&self, tool: String, _: Json) -> BoxFuture<'static, Result<Json, Failure>> {
-        Box::pin(async move { Err(denied(&tool)) })
-    }
-
-    fn tools(&self) -> Json {
-        Json::from_value(json!([]))
-    }
 }
 
 /// What an agent gets: the tools it asked for and those that its step lists, each call counted before it begins.
@@ -129,10 +117,11 @@ impl AgentHost {
     }
 }
 
-impl CallHost for AgentHost {
-    fn call_tool(&self, tool: String, input: Json) -> BoxFuture<'static, Result<Json, Failure>> {
-        let Some(target) = self.find(&tool) else {
-            return Box::pin(async move { Err(denied(&tool)) });
+impl AgentHost {
+    /// The answer of one tool, counted before it begins.
+    fn call_tool(&self, asked: ToolCall) -> BoxFuture<'static, Result<Json, Failure>> {
+        let Some(target) = self.find(&asked.tool) else {
+            return Box::pin(async move { Err(denied(&asked.tool)) });
         };
         let n = self.calls_made.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
         let wants = &target.wants;
@@ -141,7 +130,7 @@ impl CallHost for AgentHost {
             name: target.name.clone(),
             agent: false,
             config: Json::from_value(json!({})),
-            input,
+            input: asked.input,
             idempotency_key: format!("{}/{n}", self.template.idempotency_key),
             timeout: wants
                 .timeout_ms
@@ -154,7 +143,21 @@ impl CallHost for AgentHost {
         let (inner, news, of) = (self.inner.clone(), self.news.clone(), self.call);
         Box::pin(async move {
             admit(&news, of, n).await?;
-            inner.runtime.call(call, Arc::new(ToolHost)).await.result
+            inner.runtime.call(call, Arc::new(Powerless)).await.result
+        })
+    }
+}
+
+impl CallHost for AgentHost {
+    fn effect(&self, effect: Effect) -> BoxFuture<'static, Result<Json, Failure>> {
+        let calls = match effect {
+            Effect::Tools(calls) => calls,
+            effect @ (Effect::Model(_) | Effect::Http(_) | Effect::Kv(_)) => return Powerless.effect(effect),
+        };
+        let answers: Vec<_> = calls.into_iter().map(|call| self.call_tool(call)).collect();
+        Box::pin(async move {
+            let answers = join_all(answers).await.into_iter().map(ToolAnswer::from);
+            Ok(ToolAnswer::document(&answers.collect::<Vec<_>>()))
         })
     }
 

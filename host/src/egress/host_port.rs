@@ -94,6 +94,22 @@ impl HostPort {
         }
     }
 
+    /// Whether the host is the same, whatever the port.
+    pub(super) fn has_same_host(&self, other: &Self) -> bool {
+        self.host == other.host
+    }
+
+    /// Whether the host is a name below another name.
+    pub(super) fn is_below(&self, other: &Self) -> bool {
+        let (Some(name), Some(above)) = (self.name(), other.name()) else { return false };
+        name.strip_suffix(above).and_then(|rest| rest.strip_suffix('.')).is_some_and(|labels| !labels.is_empty())
+    }
+
+    /// The host as URLs have it: an IPv6 address in brackets.
+    pub(super) fn only_host(&self) -> &impl fmt::Display {
+        &self.host
+    }
+
     /// The port.
     #[must_use]
     pub fn port(&self) -> u16 {

@@ -1,6 +1,7 @@
 //! What one caller may do: which hosts and methods, and how much.
 
 use std::{
+    fmt,
     str::FromStr,
     sync::atomic::{AtomicU32, Ordering},
     time::Duration,
@@ -42,10 +43,11 @@ pub enum Hosts {
 
 /// Hosts that a caller was granted: `api.example.com`, `*.example.com` (every name below, not the name itself),
 /// `10.0.0.5`, each with `:port` if it is not that of http or https.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct HostPattern {
     below: bool,
-    host: String,
+    /// Its port counts only where `port` is one.
+    host: HostPort,
     /// `None` for the ports of http and https.
     port: Option<u16>,
 }
@@ -80,17 +82,61 @@ impl HostPattern {
     /// Whether a target is one of those meant.
     #[must_use]
     pub fn matches(&self, target: &HostPort) -> bool {
-        let port_fits = self.port.map_or_else(|| matches!(target.port(), 80 | 443), |port| port == target.port());
-        port_fits && self.host_matches(target)
+        let port_fits = self.port.map_or_else(|| is_port_of_http(target.port()), |port| port == target.port());
+        port_fits && (if self.below { target.is_below(&self.host) } else { target.has_same_host(&self.host) })
     }
 
-    fn host_matches(&self, target: &HostPort) -> bool {
-        if !self.below {
-            return self.host == target.host();
+    /// Whether it names a port, rather than meaning those of http and https.
+    #[must_use]
+    pub fn names_port(&self) -> bool {
+        self.port.is_some()
+    }
+
+    /// What both mean, if there is anything: a pattern that is within another is what both have in common.
+    #[must_use]
+    pub fn common(&self, other: &Self) -> Option<Self> {
+        let port = match (self.port, other.port) {
+            (None, None) => None,
+            (Some(port), None) | (None, Some(port)) if is_port_of_http(port) => Some(port),
+            (Some(a), Some(b)) if a == b => Some(a),
+            (Some(_), Some(_) | None) | (None, Some(_)) => return None,
+        };
+        let narrower = if other.is_host_within(self) {
+            other
+        } else if self.is_host_within(other) {
+            self
+        } else {
+            return None;
+        };
+        Some(Self { port, ..narrower.clone() })
+    }
+
+    /// Whether every host that is meant is meant by `other` as well, whatever the ports.
+    fn is_host_within(&self, other: &Self) -> bool {
+        let is_same = self.below == other.below && self.host.has_same_host(&other.host);
+        is_same || (other.below && self.host.is_below(&other.host))
+    }
+}
+
+impl PartialEq for HostPattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.below == other.below && self.port == other.port && self.host.has_same_host(&other.host)
+    }
+}
+
+impl Eq for HostPattern {}
+
+fn is_port_of_http(port: u16) -> bool {
+    matches!(port, 80 | 443)
+}
+
+impl fmt::Display for HostPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let star = if self.below { "*." } else { "" };
+        match self.port {
+            Some(port) => write!(f, "{star}{}:{port}", self.host.only_host()),
+            None => write!(f, "{star}{}", self.host.only_host()),
         }
-        let above =
-            target.name().and_then(|name| name.strip_suffix(&self.host)).and_then(|name| name.strip_suffix('.'));
-        above.is_some_and(|labels| !labels.is_empty())
     }
 }
 
@@ -101,10 +147,11 @@ impl FromStr for HostPattern {
         let (below, rest) = text.strip_prefix("*.").map_or((false, text), |rest| (true, rest));
         let is_address = rest.ends_with(']') || rest.parse::<std::net::Ipv6Addr>().is_ok();
         if rest.contains(':') && !is_address {
-            let with_port: HostPort = rest.parse()?;
-            return Ok(Self { below, host: with_port.host(), port: Some(with_port.port()) });
+            let host: HostPort = rest.parse()?;
+            let port = Some(host.port());
+            return Ok(Self { below, host, port });
         }
-        Ok(Self { below, host: HostPort::new(rest, 443)?.host(), port: None })
+        Ok(Self { below, host: HostPort::new(rest, 443)?, port: None })
     }
 }
 
@@ -178,6 +225,32 @@ mod tests {
         assert!(!matches("*.0.0.1", "127.0.0.1:80"), "addresses have no names below");
         for wrong in ["*", "a.*", "*.*.example.com", "a*.example.com", "*.", ""] {
             assert!(wrong.parse::<HostPattern>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn what_two_patterns_have_in_common_is_the_narrower_one() {
+        let common = |a: &str, b: &str| {
+            let (a, b) = (a.parse::<HostPattern>().unwrap(), b.parse::<HostPattern>().unwrap());
+            assert_eq!(a.common(&b), b.common(&a));
+            a.common(&b).map(|common| common.to_string())
+        };
+        assert_eq!(common("*.a.example", "x.a.example").as_deref(), Some("x.a.example"));
+        assert_eq!(common("*.a.example", "*.b.a.example").as_deref(), Some("*.b.a.example"));
+        assert_eq!(common("*.a.example:443", "x.a.example").as_deref(), Some("x.a.example:443"));
+        assert_eq!(common("[fd00::1]:80", "fd00::1").as_deref(), Some("[fd00::1]:80"));
+        assert_eq!(common("*.a.example", "a.example"), None);
+        assert_eq!(common("a.example:8080", "a.example"), None);
+        assert_eq!(common("a.example:80", "a.example:443"), None);
+        assert_eq!(common("a.example", "b.example"), None);
+    }
+
+    #[test]
+    fn a_pattern_is_written_as_it_is_read() {
+        for text in
+            ["a.example", "*.a.example", "a.example:8080", "*.a.example:1", "[fd00::1]", "[fd00::1]:81", "10.0.0.5"]
+        {
+            assert_eq!(text.parse::<HostPattern>().unwrap().to_string(), text);
         }
     }
 

@@ -86,7 +86,8 @@ fn context(call: &PluginCall, host: Arc<dyn CallHost>) -> CallContext<'_> {
         path: Arc::clone(&call.path),
         memory_bytes_max: memory_bytes.min(MEMORY_BYTES_MAX as u64),
         due: due(call.timeout),
-        host: call.agent.then_some(host),
+        agent: call.agent,
+        host: Some(host),
     }
 }
 

@@ -6,7 +6,8 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::text::neutral;
-use crate::schema::Schema;
+pub use crate::names::{is_name, is_version};
+use crate::{grants::Asks, names::is_tool_reference, schema::Schema};
 
 /// Tools of one plugin, and agents of one plugin.
 const OFFERS_MAX: usize = 256;
@@ -14,8 +15,6 @@ const OFFERS_MAX: usize = 256;
 const ASKED_TOOLS_MAX: usize = 256;
 const TITLE_BYTES_MAX: usize = 200;
 const DESCRIPTION_BYTES_MAX: usize = 16 << 10;
-const NAME_BYTES_MAX: usize = 64;
-const VERSION_BYTES_MAX: usize = 64;
 /// Problems that are told.
 const PROBLEMS_MAX: usize = 100;
 
@@ -34,8 +33,8 @@ pub struct Descriptor {
     pub tools: Vec<Offer>,
     /// Its agents.
     pub agents: Vec<Offer>,
-    /// The powers it asks for; this version of the interface has none to give.
-    pub asks: Value,
+    /// What it asks for, the tools that its agents list included.
+    pub asks: Asks,
 }
 
 /// A tool or an agent.
@@ -96,48 +95,10 @@ pub fn check(value: &Value) -> Result<Descriptor, Vec<String>> {
         description: reader.text(object, "description", "", DESCRIPTION_BYTES_MAX),
         tools: reader.offers(object, "tools"),
         agents: reader.offers(object, "agents"),
-        asks: object.get("asks").cloned().unwrap_or_else(|| Value::Object(Map::new())),
+        asks: reader.asks(value),
     };
     reader.unique(&descriptor);
-    if descriptor.asks.as_object().is_none_or(|asks| !asks.is_empty()) {
-        reader.problem("asks", "must be {}: no powers can be asked for yet");
-    }
     if reader.problems.is_empty() { Ok(descriptor) } else { Err(reader.problems) }
-}
-
-/// Whether `text` is a name as plugins, tools and failure codes have them: `[a-z][a-z0-9_]{0,63}`.
-#[must_use]
-pub fn is_name(text: &str) -> bool {
-    text.len() <= NAME_BYTES_MAX
-        && text.starts_with(|first: char| first.is_ascii_lowercase())
-        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
-}
-
-/// Whether `text` is a version: `1.2.3`, `1.2.3-rc.1+build`.
-#[must_use]
-pub fn is_version(text: &str) -> bool {
-    let (rest, build) = text.split_once('+').map_or((text, None), |(rest, build)| (rest, Some(build)));
-    let (core, pre) = rest.split_once('-').map_or((rest, None), |(core, pre)| (core, Some(pre)));
-    let numbers: Vec<&str> = core.split('.').collect();
-    let labels = |labels: &str| {
-        labels.split('.').all(|l| !l.is_empty() && l.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'))
-    };
-    text.len() <= VERSION_BYTES_MAX
-        && numbers.len() == 3
-        && numbers.into_iter().all(is_number)
-        && pre.is_none_or(labels)
-        && build.is_none_or(labels)
-}
-
-fn is_number(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'))
-}
-
-/// Whether `text` names a tool: `plugin.tool`, `tool`, either with `@version`.
-fn is_tool_reference(text: &str) -> bool {
-    let (path, version) = text.split_once('@').map_or((text, None), |(path, version)| (path, Some(version)));
-    let parts: Vec<&str> = path.split('.').collect();
-    parts.len() <= 2 && parts.into_iter().all(is_name) && version.is_none_or(is_version)
 }
 
 /// Reads fields and collects what is wrong with them.
@@ -289,6 +250,15 @@ impl Reader {
         tools
     }
 
+    fn asks(&mut self, descriptor: &Value) -> Asks {
+        Asks::of_descriptor(descriptor).unwrap_or_else(|problems| {
+            for problem in problems {
+                self.problem(&problem.place, &problem.message);
+            }
+            Asks::default()
+        })
+    }
+
     fn unique(&mut self, descriptor: &Descriptor) {
         let mut seen = BTreeSet::new();
         for offer in descriptor.tools.iter().chain(&descriptor.agents) {
@@ -312,7 +282,8 @@ mod tests {
         let bad = json!({ "name": "Bad Name", "version": "1.0", "tools": [
             { "name": "a", "input_schema": {}, "output_schema": { "type": 7 } },
             { "name": "a", "input_schema": {} , "output_schema": {}, "idempotent": "yes", "limits": { "fuel": 0 } },
-        ], "agents": [{ "name": "b", "input_schema": {}, "output_schema": {}, "tools": ["not a tool"] }, 7] });
+        ], "agents": [{ "name": "b", "input_schema": {}, "output_schema": {}, "tools": ["not a tool"] }, 7],
+            "asks": { "hosts": ["a b"], "models": 7 } });
         let problems = check(&bad).unwrap_err().join("\n");
         for place in [
             "name: must",
@@ -322,20 +293,11 @@ mod tests {
             "tools/1/limits/fuel:",
             "agents/0/tools/0:",
             "agents/1:",
+            "asks/hosts/0:",
+            "asks/models:",
             "offered twice",
         ] {
             assert!(problems.contains(place), "{place} is not in:\n{problems}");
         }
-    }
-
-    #[test]
-    fn versions_and_names_are_read_strictly() {
-        for version in ["0.1.0", "1.2.3-rc.1+b-7", "10.0.0+x"] {
-            assert!(is_version(version), "{version}");
-        }
-        for version in ["1.0", "01.0.0", "1.0.0-", "1.0.0-a..b", "v1.0.0", "1.0.0 ", ""] {
-            assert!(!is_version(version), "{version}");
-        }
-        assert!(is_name("a1_b") && !is_name("1a") && !is_name("a-b") && !is_name("") && !is_name(&"a".repeat(65)));
     }
 }

@@ -354,7 +354,7 @@ fn check_expanded(expanded: &Expanded) -> Step {
 
 /// What we offer, and what is taken because standard libraries import it: it reaches nothing.
 const OFFERED: [(&str, &str, &[&str]); 6] = [
-    ("weir:plugin", "0.1.", &["types", "log", "context", "tools"]),
+    ("weir:plugin", "0.1.", &["types", "log", "context", "tools", "model", "http", "kv"]),
     ("wasi:cli", "0.2.", &[]),
     ("wasi:clocks", "0.2.", &[]),
     ("wasi:io", "0.2.", &[]),

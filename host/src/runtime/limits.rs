@@ -24,10 +24,24 @@ pub const TABLES_MAX: u32 = 16;
 pub const TABLE_ELEMENTS_MAX: usize = 10_000;
 /// What may pass from a plugin to the host in one host call or one answer, in bytes.
 pub(super) const HOSTCALL_BYTES_MAX: usize = 8 << 20;
-/// What may pass from a plugin to the host in all host calls of a call together, in bytes.
+/// What may pass between a plugin and the host in all host calls of a call together, in bytes.
 pub(super) const HOSTCALL_TOTAL_BYTES_MAX: u64 = 64 << 20;
 /// Host calls of one call.
 pub const HOST_CALLS_MAX: u64 = 10_000;
+/// The longest answer of the host to one host call, in bytes.
+pub const HOST_ANSWER_BYTES_MAX: usize = 8 << 20;
+/// Tool calls that an agent may ask for at once.
+pub const TOOL_CALLS_AT_ONCE_MAX: usize = 64;
+/// Messages of one conversation with a model.
+pub const CHAT_MESSAGES_MAX: usize = 2_000;
+/// Options and messages of all conversations of a call together, in bytes.
+pub const CHAT_BYTES_MAX: usize = 8 << 20;
+/// The body of a request over HTTP, in bytes.
+pub const HTTP_BODY_BYTES_MAX: usize = 5 << 20;
+/// A key of a plugin's documents, in bytes.
+pub const KV_KEY_BYTES_MAX: usize = 512;
+/// A document of a plugin, in bytes.
+pub const KV_VALUE_BYTES_MAX: usize = 64 << 10;
 /// Open handles (streams, pollables) of one call.
 pub const HANDLES_MAX: usize = 256;
 /// Handles of resources that a component defines itself.
@@ -55,7 +69,7 @@ pub(super) struct TablesExceeded {
 pub(super) enum HostCallsExceeded {
     #[error("the plugin called the host more than {HOST_CALLS_MAX} times")]
     Calls,
-    #[error("the plugin passed more than {HOSTCALL_TOTAL_BYTES_MAX} bytes to the host")]
+    #[error("more than {HOSTCALL_TOTAL_BYTES_MAX} bytes passed between the plugin and the host")]
     Bytes,
 }
 

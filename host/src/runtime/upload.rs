@@ -214,6 +214,7 @@ impl Runtime {
             path: "describe".into(),
             memory_bytes_max: MEMORY_BYTES_DEFAULT,
             due: Instant::now() + DESCRIBE_TIMEOUT,
+            agent: false,
             host: None,
         };
         let mut store = store(&self.catalog.engine, context, DESCRIBE_FUEL)

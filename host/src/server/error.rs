@@ -149,6 +149,8 @@ codes! {
     InvalidDecision, "invalid_decision", UNPROCESSABLE_ENTITY, "the decision is not acceptable";
     /// The uploaded bytes are not a plugin that we accept.
     InvalidPlugin, "invalid_plugin", UNPROCESSABLE_ENTITY, "the plugin is not acceptable";
+    /// A plugin would be granted what it does not ask for.
+    NotAskedFor, "not_asked_for", UNPROCESSABLE_ENTITY, "the plugin does not ask for all of this";
     /// The idempotency key was used for another request.
     IdempotencyKeyReused, "idempotency_key_reused", UNPROCESSABLE_ENTITY, "the key was used for another request";
     /// Too many attempts failed.

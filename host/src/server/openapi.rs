@@ -17,8 +17,8 @@ use super::{
     live::EventView,
     router::{Access, ROUTES},
     routes::{
-        agents, approval_acts, approvals, audit, deliveries, events, executions, health, links, metrics, notices,
-        plugins, schema, session, tokens, triggers, users, webhooks, workflows,
+        agents, approval_acts, approvals, audit, deliveries, events, executions, grants, health, links, metrics,
+        notices, plugins, schema, session, tokens, triggers, users, webhooks, workflows,
     },
     view::Page,
 };
@@ -41,7 +41,7 @@ use super::{
         deliveries::add_secret, deliveries::delete_secret,
         events::list, events::send, events::show,
         plugins::list, plugins::upload, plugins::show, plugins::delete, plugins::enable, plugins::disable,
-        plugins::try_tool,
+        plugins::try_tool, grants::list, grants::decide,
         session::create, session::show, session::delete, tokens::list, tokens::create, tokens::revoke,
         users::list, users::create, users::update, users::delete, users::set_password, audit::list, audit::verify,
         agents::workflows, agents::create_workflow, agents::workflow, agents::update_workflow, agents::delete_workflow,

@@ -14,8 +14,8 @@ use super::{
     gate::Gate,
     no_method, no_route,
     routes::{
-        agents, approval_acts, approvals, audit, deliveries, events, executions, health, links, metrics, notices,
-        plugins, schema, session, tokens, triggers, users, webhooks, workflows,
+        agents, approval_acts, approvals, audit, deliveries, events, executions, grants, health, links, metrics,
+        notices, plugins, schema, session, tokens, triggers, users, webhooks, workflows,
     },
 };
 use crate::identity::Role;
@@ -166,6 +166,8 @@ routes! {
     delete Admin    "/api/plugins/{plugin}"                               => plugins::delete, "plugin.delete";
     post   Admin    "/api/plugins/{plugin}/enable"                        => plugins::enable, "plugin.enable";
     post   Admin    "/api/plugins/{plugin}/disable"                       => plugins::disable, "plugin.disable";
+    get    Viewer   "/api/plugins/{plugin}/grants"                        => grants::list;
+    put    Admin    "/api/plugins/{plugin}/grants"                        => grants::decide, "plugin.grant";
     post   Author   "/api/plugins/{plugin}/tools/{tool}/try"              => plugins::try_tool, "plugin.try";
 
     post   Public   "/api/session"                                        => session::create, "session.create";

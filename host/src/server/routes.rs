@@ -8,6 +8,7 @@ pub(super) mod audit;
 pub(super) mod deliveries;
 pub(super) mod events;
 pub(super) mod executions;
+pub(super) mod grants;
 pub(super) mod health;
 pub(super) mod links;
 pub(super) mod metrics;

@@ -5,6 +5,7 @@ mod approval;
 mod audit;
 mod bus_event;
 mod execution;
+mod grant;
 mod notice;
 mod plugin;
 mod step;
@@ -22,6 +23,7 @@ pub use self::{
     audit::{AuditView, VerifiedView},
     bus_event::BusEventView,
     execution::{ExecutionSummary, ExecutionView, PausedView},
+    grant::{GrantView, PowersView},
     notice::NoticeView,
     plugin::{PluginDetail, PluginSummary},
     step::{LogLineView, StepView},

@@ -117,7 +117,7 @@ fn tell(trace: &Trace) {
     let (call, around) = (CallId(2), &EffectId::CALL);
     let (first, second) = (EffectId::CALL.child(1), EffectId::CALL.child(2));
     let inner = second.child(1);
-    let at = |effect, around| At { call, round: 0, effect, around };
+    let at = |effect, around| At { call, generation: 0, effect, around };
     trace.chat(&ChatSpan {
         at: at(&first, around),
         alias: "fast",

@@ -13,10 +13,11 @@ use super::{
     chunk::Chunk,
     columns::signed,
     companion::Companions,
+    journal::Journal,
     projection::Step,
     queries::{
         BEGIN, COMMIT, INSERT_EVENTS, INSERT_EXECUTIONS, INSERT_STEPS, Insertion, WRITE_CHANGES, WRITE_COMPANIONS,
-        WRITE_QUESTIONS,
+        WRITE_QUESTIONS, journal::WRITE_JOURNAL,
     },
     questions::Questions,
 };
@@ -42,6 +43,7 @@ pub(super) async fn write(connection: &mut SqliteConnection, group: &[&Prepared]
     let new = New::of(group);
     let changed = Changed::of(group);
     let questions = Questions::of_all(group);
+    let journal = Journal::of_all(group);
     let mut companions = Companions::bound(connection, group).await?;
     let parts = new.parts();
     for part in 0..parts {
@@ -50,10 +52,12 @@ pub(super) async fn write(connection: &mut SqliteConnection, group: &[&Prepared]
         let questions = questions.as_ref().filter(|_| last);
         let rows = new.part(part);
         let companions = companions.take_if(|_| last);
+        let journal = journal.as_ref().filter(|_| last);
         let extras = [
             (changed.is_some(), WRITE_CHANGES),
             (questions.is_some(), WRITE_QUESTIONS),
             (companions.is_some(), WRITE_COMPANIONS),
+            (journal.is_some(), WRITE_JOURNAL),
         ];
         let text = rows.text(part == 0, extras, last);
         let query = rows.bind(sqlx::query(AssertSqlSafe(text)));
@@ -68,6 +72,10 @@ pub(super) async fn write(connection: &mut SqliteConnection, group: &[&Prepared]
         let query = match companions {
             None => query,
             Some(companions) => companions.bind(query),
+        };
+        let query = match journal {
+            None => query,
+            Some(journal) => journal.bind(query),
         };
         query.execute(&mut *connection).await?;
     }
@@ -118,7 +126,7 @@ struct Part<'b> {
 }
 
 impl Part<'_> {
-    fn text(&self, first: bool, extras: [(bool, &str); 3], last: bool) -> String {
+    fn text(&self, first: bool, extras: [(bool, &str); 4], last: bool) -> String {
         let mut text = if first { format!("{BEGIN};") } else { String::new() };
         text += &INSERT_EXECUTIONS.text(filled(self.executions.len()));
         text += &INSERT_EVENTS.text(filled(self.chunks.len()));

@@ -13,6 +13,7 @@ use super::{
     columns::Columns,
     deliveries::NewDelivery,
     error::database,
+    journal::{EffectBegun, EffectEnded, Journal},
     links::LinkHash,
     now,
     occurrences::{Moved, NewOccurrence},
@@ -40,6 +41,10 @@ pub enum Companion {
     Delivery(NewDelivery),
     /// What the host tells of it. One that is there already stays as it is.
     BusEvent(NewBusEvent),
+    /// A running call asks the host to do something.
+    EffectBegun(EffectBegun),
+    /// What came of it.
+    EffectEnded(EffectEnded),
 }
 
 /// A client's name for a start: the same name starts nothing again.
@@ -65,6 +70,8 @@ pub(super) struct Companions {
     moved: Rows,
     deliveries: Rows,
     bus_events: Rows,
+    /// Written by a statement of its own.
+    pub(super) journal: Journal,
 }
 
 /// The companions of a batch, ready for the statement.
@@ -93,6 +100,8 @@ impl Companions {
                 Companion::Moved(moved) => moved.push(&mut all.moved)?,
                 Companion::Delivery(delivery) => delivery.push(&mut all.deliveries)?,
                 Companion::BusEvent(event) => event.push(&mut all.bus_events)?,
+                Companion::EffectBegun(begun) => all.journal.begin(begun)?,
+                Companion::EffectEnded(ended) => all.journal.end(ended)?,
             }
         }
         Ok(all)

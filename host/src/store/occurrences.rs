@@ -105,7 +105,9 @@ pub(super) fn counts(companions: &[Companion]) -> Vec<(OccurrenceStatus, u64)> {
         | Companion::LinkUsed(_)
         | Companion::Moved(_)
         | Companion::Delivery(_)
-        | Companion::BusEvent(_) => None,
+        | Companion::BusEvent(_)
+        | Companion::EffectBegun(_)
+        | Companion::EffectEnded(_) => None,
     };
     companions.iter().filter_map(count).collect()
 }

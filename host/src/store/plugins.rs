@@ -17,10 +17,16 @@ use super::{
     columns::{Columns, signed},
     directory::{TEMPORARY_PREFIX, file_error, write_whole},
     error::database,
+    grants::{self, FirstGrant, GrantRow},
     interest::HostEvent,
-    now, queries,
+    now,
+    precedence::Precedence,
+    queries,
 };
-use crate::hex::sha256_hex;
+use crate::{
+    grants::{Asks, Granted},
+    hex::sha256_hex,
+};
 
 /// One version of a plugin.
 #[derive(Debug, Clone, PartialEq)]
@@ -74,37 +80,53 @@ pub struct Installed {
 }
 
 impl Store {
-    /// Installs a version of a plugin: first its file is on disk, then its row.
+    /// Installs a version of a plugin, which gets what the newest version before is granted, as far as it asks for that.
+    ///
+    /// # Errors
+    /// As [`Store::install_plugin_with`].
+    pub async fn install_plugin(&self, new: NewPlugin) -> Result<Installed, StoreError> {
+        self.install_plugin_with(new, FirstGrant::CarriedOver).await
+    }
+
+    /// Installs a version of a plugin: first its file is on disk, then its row, together with what it is granted. For one
+    /// that is there, [`FirstGrant::All`] still grants all.
     ///
     /// # Errors
     /// [`StoreError::VersionTaken`]; the digest is wrong; the file or the database cannot be written.
-    pub async fn install_plugin(&self, new: NewPlugin) -> Result<Installed, StoreError> {
+    pub async fn install_plugin_with(&self, new: NewPlugin, first: FirstGrant) -> Result<Installed, StoreError> {
+        let store = self.clone();
+        detached(async move { store.install(new, first).await }).await
+    }
+
+    async fn install(&self, new: NewPlugin, first: FirstGrant) -> Result<Installed, StoreError> {
         let _guard = self.inner.plugin_files.lock().await;
         if let Some(plugin) = self.installed(&new).await? {
+            if first == FirstGrant::All {
+                self.grant_rest(&plugin, new.installed_by).await?;
+            }
             return Ok(Installed { plugin, new: false });
         }
-        let plugin = PluginRow {
-            name: new.name.into(),
-            version: new.version.into(),
-            digest: new.digest.into(),
-            descriptor: new.descriptor,
-            size_bytes: new.bytes.len() as u64,
-            imports: new.imports,
-            enabled: true,
-            installed_at: now(),
-            installed_by: new.installed_by,
-        };
-        let path = self.component(&plugin.digest)?;
-        let (bytes, wanted) = (new.bytes, Arc::clone(&plugin.digest));
+        let (plugin, bytes) = row(new);
+        let (path, wanted) = (self.component(&plugin.digest)?, Arc::clone(&plugin.digest));
         blocking(move || write_component(&path, &bytes, &wanted)).await?;
         let row = plugin.clone();
         let tells = self.interest().wants(HostEvent::PluginInstalled);
         let news = tells.then(|| installed_event(&plugin));
-        self.write(move |connection| Box::pin(insert(connection, row, news))).await?;
+        let grant = self.write(move |connection| Box::pin(insert(connection, row, first, news))).await?;
+        self.inner.grants.set(Arc::clone(&plugin.digest), grant.granted);
         if tells {
             self.inner.news.tell();
         }
         Ok(Installed { plugin, new: true })
+    }
+
+    /// Grants all that a version asks for, unless it has that.
+    async fn grant_rest(&self, plugin: &PluginRow, by: String) -> Result<(), StoreError> {
+        let asks = Asks::of_installed(plugin.descriptor.value());
+        if asks.exceeds(&self.inner.grants.of(&plugin.digest)) {
+            self.grant_now(plugin, GrantRow::decided(Granted::all(&asks), by)).await?;
+        }
+        Ok(())
     }
 
     /// Every version of every plugin: by name, then the newest installed first.
@@ -167,6 +189,7 @@ impl Store {
         let _guard = self.inner.plugin_files.lock().await;
         let (name, version) = (name.to_owned(), version.to_owned());
         let digest = self.write(move |connection| Box::pin(delete(connection, name, version))).await?;
+        self.inner.grants.remove(&digest);
         let path = self.component(&digest)?;
         // What stays behind here is removed at the next start.
         drop(tokio::fs::remove_file(path).await);
@@ -199,6 +222,29 @@ impl Store {
         }
         Ok(known)
     }
+}
+
+/// Does something to its end, though whoever asks goes meanwhile: what is in memory follows what was committed.
+pub(super) async fn detached<T: Send + 'static>(
+    work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
+) -> Result<T, StoreError> {
+    tokio::spawn(work).await.map_err(|_| StoreError::Closed)?
+}
+
+/// The row of a plugin that is installed now, and its component.
+fn row(new: NewPlugin) -> (PluginRow, bytes::Bytes) {
+    let plugin = PluginRow {
+        name: new.name.into(),
+        version: new.version.into(),
+        digest: new.digest.into(),
+        descriptor: new.descriptor,
+        size_bytes: new.bytes.len() as u64,
+        imports: new.imports,
+        enabled: true,
+        installed_at: now(),
+        installed_by: new.installed_by,
+    };
+    (plugin, new.bytes)
 }
 
 async fn blocking<T: Send + 'static>(
@@ -240,9 +286,10 @@ fn installed_event(plugin: &PluginRow) -> NewBusEvent {
 async fn insert(
     connection: &mut SqliteConnection,
     plugin: PluginRow,
+    first: FirstGrant,
     news: Option<NewBusEvent>,
-) -> Result<(), StoreError> {
-    let imports = serde_json::Value::from(plugin.imports).to_string();
+) -> Result<GrantRow, StoreError> {
+    let imports = serde_json::Value::from(plugin.imports.as_slice()).to_string();
     let query = sqlx::query(queries::INSERT_PLUGIN)
         .bind(&*plugin.name)
         .bind(&*plugin.version)
@@ -254,10 +301,11 @@ async fn insert(
         .bind(plugin.installed_at.0)
         .bind(&plugin.installed_by);
     query.execute(&mut *connection).await.map_err(|e| database("install a plugin", e))?;
-    match news {
-        Some(news) => bus::record(connection, &news).await,
-        None => Ok(()),
+    let grant = grants::first(connection, &plugin, first).await?;
+    if let Some(news) = news {
+        bus::record(connection, &news).await?;
     }
+    Ok(grant)
 }
 
 async fn one(connection: &mut SqliteConnection, name: &str, version: &str) -> Result<PluginRow, StoreError> {
@@ -276,7 +324,8 @@ async fn delete(connection: &mut SqliteConnection, name: String, version: String
         return Err(StoreError::InUse { name, version, executions: usize::try_from(users).unwrap_or_default() });
     }
     let query = sqlx::query(queries::DELETE_PLUGIN).bind(name).bind(version);
-    query.execute(connection).await.map_err(|e| database("delete a plugin", e))?;
+    query.execute(&mut *connection).await.map_err(|e| database("delete a plugin", e))?;
+    grants::delete(connection, &plugin.digest).await?;
     Ok(plugin.digest)
 }
 
@@ -288,7 +337,7 @@ fn wrong_digest(digest: &str) -> StoreError {
     StoreError::Corrupt { what: format!("plugin {digest}"), reason: "its bytes have another digest".to_owned() }
 }
 
-fn plugin_row(row: &SqliteRow) -> Result<PluginRow, StoreError> {
+pub(super) fn plugin_row(row: &SqliteRow) -> Result<PluginRow, StoreError> {
     let mut columns = Columns::new(row, "a plugin");
     Ok(PluginRow {
         name: columns.text()?,
@@ -303,49 +352,9 @@ fn plugin_row(row: &SqliteRow) -> Result<PluginRow, StoreError> {
     })
 }
 
-/// The order of semantic versions (2.0.0, section 11): numbers by value, a release above its pre-releases, build metadata
-/// left out.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Precedence {
-    core: Vec<u64>,
-    released: bool,
-    pre: Vec<Part>,
-}
-
-/// A part of a pre-release; numbers sort below words.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Part {
-    Number(u64),
-    Word(String),
-}
-
-impl Precedence {
-    /// Of a version that was checked when its plugin was installed.
-    #[must_use]
-    pub fn of(version: &str) -> Self {
-        let version = version.split('+').next().unwrap_or_default();
-        let (core, pre) = version.split_once('-').map_or((version, None), |(core, pre)| (core, Some(pre)));
-        let part = |part: &str| part.parse().map_or_else(|_| Part::Word(part.to_owned()), Part::Number);
-        Self {
-            core: core.split('.').map(|number| number.parse().unwrap_or_default()).collect(),
-            released: pre.is_none(),
-            pre: pre.map(|pre| pre.split('.').map(part).collect()).unwrap_or_default(),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn versions_sort_as_semver_says() {
-        let sorted = ["0.9.0", "0.10.0", "1.0.0-alpha", "1.0.0-alpha.1", "1.0.0-alpha.beta", "1.0.0-beta.2"];
-        let sorted = sorted.into_iter().chain(["1.0.0-beta.11", "1.0.0-rc.1", "1.0.0", "1.0.1", "10.0.0"]);
-        let keys: Vec<Precedence> = sorted.map(Precedence::of).collect();
-        assert!(keys.is_sorted_by(|a, b| a < b), "{keys:?}");
-        assert_eq!(Precedence::of("1.0.0+linux"), Precedence::of("1.0.0"));
-    }
 
     #[test]
     fn only_digests_name_files() {

@@ -180,6 +180,8 @@ macro_rules! insert_bus_events {
 }
 
 pub(super) mod bus;
+pub(super) mod grants;
+pub(super) mod journal;
 pub(super) mod triggers;
 pub(super) mod webhooks;
 
@@ -420,7 +422,7 @@ mod tests {
 
     use super::{
         super::{connect, directory::Directory},
-        ALL, INSERT_EVENTS, INSERT_EXECUTIONS, INSERT_STEPS, bus, triggers, webhooks,
+        ALL, INSERT_EVENTS, INSERT_EXECUTIONS, INSERT_STEPS, bus, grants, journal, triggers, webhooks,
     };
 
     /// Tables that grow with every execution.
@@ -467,7 +469,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut connection = connect::writer(&Directory::prepare(folder.path()).unwrap().database()).await.unwrap();
         let bulk = [INSERT_EXECUTIONS, INSERT_EVENTS, INSERT_STEPS].map(|insertion| insertion.text(4));
-        let all = ALL.iter().chain(triggers::ALL).chain(webhooks::ALL).chain(bus::ALL).copied();
+        let all = ALL
+            .iter()
+            .chain(triggers::ALL)
+            .chain(webhooks::ALL)
+            .chain(bus::ALL)
+            .chain(grants::ALL)
+            .chain(journal::ALL)
+            .copied();
         for (name, text) in all.chain(bulk.iter().map(|text| ("bulk", &**text))) {
             let with_plan =
                 |s: &&str| !["", "BEGIN IMMEDIATE", "COMMIT", "ROLLBACK"].contains(s) && !s.starts_with("PRAGMA");

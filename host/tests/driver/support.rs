@@ -14,7 +14,7 @@ use weir_host::{
     driver::{Answer, Companions, Driver, DriverConfig, Finished, StartExecution},
     identity::Principal,
     runtime::{Runtime, RuntimeConfig},
-    store::{NewPlugin, NewWorkflow, Store, StoreOptions, WorkflowVersion},
+    store::{FirstGrant, NewPlugin, NewWorkflow, Store, StoreOptions, WorkflowVersion},
 };
 
 use crate::runtime::support::guest;
@@ -61,7 +61,7 @@ impl Bench {
             bytes,
             installed_by: "test".to_owned(),
         };
-        self.store.install_plugin(new).await.unwrap();
+        self.store.install_plugin_with(new, FirstGrant::All).await.unwrap();
         self.driver.plugins_changed();
     }
 

@@ -9,25 +9,21 @@ use std::{
 
 use futures_util::future::{BoxFuture, join_all};
 use weir_engine::{failure::Failure, json::Json};
-use weir_host::runtime::CallHost;
+use weir_host::runtime::{CallHost, Effect};
 
-use super::support::{json, perform, request, run, shared};
+use super::support::{each, perform, request, run, shared};
 
 /// Answers only after being asked several times.
 struct Hesitating;
 
 impl CallHost for Hesitating {
-    fn call_tool(&self, _: String, input: Json) -> BoxFuture<'static, Result<Json, Failure>> {
-        Box::pin(async move {
+    fn effect(&self, effect: Effect) -> BoxFuture<'static, Result<Json, Failure>> {
+        each(effect, |call| async move {
             for _ in 0..3 {
                 tokio::task::yield_now().await;
             }
-            Ok(input)
+            Ok(call.input)
         })
-    }
-
-    fn tools(&self) -> Json {
-        json("[]")
     }
 }
 
@@ -82,14 +78,12 @@ async fn neighbours_of_hostile_guests_keep_answering() {
 async fn agents_that_wait_for_tools_do_not_block_them() {
     struct Nested(weir_host::runtime::PluginCall);
     impl CallHost for Nested {
-        fn call_tool(&self, _: String, input: Json) -> BoxFuture<'static, Result<Json, Failure>> {
-            let mut call = self.0.clone();
-            call.input = input;
-            Box::pin(async move { shared().call(call, Arc::new(Hesitating)).await.result })
-        }
-
-        fn tools(&self) -> Json {
-            json("[]")
+        fn effect(&self, effect: Effect) -> BoxFuture<'static, Result<Json, Failure>> {
+            each(effect, |asked| {
+                let mut call = self.0.clone();
+                call.input = asked.input;
+                async move { shared().call(call, Arc::new(Hesitating)).await.result }
+            })
         }
     }
     let host = Arc::new(Nested(request("echo", "null").await));

@@ -13,9 +13,9 @@ use weir_engine::{
     failure::{Failure, FailureCode},
     json::Json,
 };
-use weir_host::runtime::{CallHost, limits};
+use weir_host::runtime::{CallHost, Effect, Powerless, ToolCall, limits};
 
-use super::support::{NoTools, ends_in_time, failed, json, perform, request, run, shared};
+use super::support::{each, ends_in_time, failed, json, perform, request, run, shared};
 
 include!(concat!(env!("OUT_DIR"), "/guests.rs"));
 
@@ -160,12 +160,18 @@ async fn h9_sleep() {
 struct Echoing(AtomicU32);
 
 impl CallHost for Echoing {
-    fn call_tool(&self, tool: String, input: Json) -> BoxFuture<'static, Result<Json, Failure>> {
-        self.0.fetch_add(1, Ordering::Relaxed);
-        Box::pin(async move {
-            tokio::task::yield_now().await;
-            assert_eq!(tool, "echo.run");
-            if input.text() == "3" { Err(Failure::new(FailureCode::GuardrailExceeded, "enough")) } else { Ok(input) }
+    fn effect(&self, effect: Effect) -> BoxFuture<'static, Result<Json, Failure>> {
+        each(effect, |ToolCall { tool, input }| {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            async move {
+                tokio::task::yield_now().await;
+                assert_eq!(tool, "echo.run");
+                if input.text() == "3" {
+                    Err(Failure::new(FailureCode::GuardrailExceeded, "enough"))
+                } else {
+                    Ok(input)
+                }
+            }
         })
     }
 
@@ -255,7 +261,7 @@ async fn h22_canary() {
     let mut call = request("h22_canary", "null").await;
     for run in 0..1_000 {
         call.idempotency_key = format!("tenant-{run}/1");
-        let found = shared().call(call.clone(), Arc::new(NoTools)).await.result.unwrap();
+        let found = shared().call(call.clone(), Arc::new(Powerless)).await.result.unwrap();
         assert_eq!(found.text(), r#"{"before":0,"found":0}"#, "call {run}");
     }
 }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, join_all};
 use tempfile::TempDir;
 use weir_engine::{
     failure::{Failure, FailureCode},
@@ -16,7 +16,10 @@ use weir_engine::{
 };
 use weir_host::{
     metrics::Metrics,
-    runtime::{CallHost, CallOutcome, CompileLimits, Inspected, PluginCall, Runtime, RuntimeConfig},
+    runtime::{
+        CallHost, CallOutcome, CompileLimits, Effect, Inspected, PluginCall, Powerless, Runtime, RuntimeConfig,
+        ToolAnswer, ToolCall,
+    },
 };
 
 /// How much later than its limit any single call may end: the machine that runs the tests does other things too.
@@ -110,7 +113,7 @@ pub(crate) fn json(text: &str) -> Json {
 }
 
 pub(crate) async fn perform(call: PluginCall) -> CallOutcome {
-    shared().call(call, Arc::new(NoTools)).await
+    shared().call(call, Arc::new(Powerless)).await
 }
 
 pub(crate) async fn run(name: &str, input: &str) -> CallOutcome {
@@ -138,15 +141,15 @@ pub(crate) async fn ends_in_time(call: &PluginCall, code: FailureCode, limit: Du
     assert!(late[CALLS - 1] <= LATE_MAX, "later than {limit:?} by {late:?}");
 }
 
-/// A host without tools.
-pub(crate) struct NoTools;
-
-impl CallHost for NoTools {
-    fn call_tool(&self, tool: String, _: Json) -> BoxFuture<'static, Result<Json, Failure>> {
-        Box::pin(async move { Err(Failure::new(FailureCode::Denied, format!("no {tool} here"))) })
-    }
-
-    fn tools(&self) -> Json {
-        json("[]")
-    }
+/// Answers each call of a tool; nothing else is granted.
+pub(crate) fn each<F>(effect: Effect, answer: impl Fn(ToolCall) -> F) -> BoxFuture<'static, Result<Json, Failure>>
+where
+    F: Future<Output = Result<Json, Failure>> + Send + 'static,
+{
+    let Effect::Tools(calls) = effect else { return Powerless.effect(effect) };
+    let answers: Vec<F> = calls.into_iter().map(answer).collect();
+    Box::pin(async move {
+        let answers: Vec<ToolAnswer> = join_all(answers).await.into_iter().map(ToolAnswer::from).collect();
+        Ok(ToolAnswer::document(&answers))
+    })
 }

@@ -14,7 +14,7 @@ use weir_host::runtime::{PluginCall, UploadError, limits};
 
 use grown::{Grown, component_types, leb};
 
-use super::support::{NoTools, Sandbox, guest, installed, perform, request, shared};
+use super::support::{Sandbox, guest, installed, perform, request, shared};
 
 fn refused(bytes: &[u8]) -> UploadError {
     match shared().inspect(bytes) {
@@ -164,7 +164,7 @@ async fn h17_ten_thousand_mutants_are_refused_or_harmless() {
     for mutant in survivors.into_iter().step_by(500).take(10) {
         if let Ok(plugin) = sandbox.runtime.validate_and_compile(Bytes::from(mutant)).await {
             let call = PluginCall { digest: plugin.digest, fuel: Some(10_000_000), ..request("echo", "1").await };
-            drop(sandbox.runtime.call(call, std::sync::Arc::new(NoTools)).await);
+            drop(sandbox.runtime.call(call, std::sync::Arc::new(weir_host::runtime::Powerless)).await);
         }
     }
 }
@@ -241,7 +241,7 @@ async fn h20_compiled_code_is_refused_and_a_damaged_cache_is_made_again() {
         fs::write(&entry, damaged).unwrap();
         sandbox = sandbox.reopened();
         let call = PluginCall { digest: plugin.digest.clone(), ..request("echo", "7").await };
-        let outcome = sandbox.runtime.call(call, std::sync::Arc::new(NoTools)).await;
+        let outcome = sandbox.runtime.call(call, std::sync::Arc::new(weir_host::runtime::Powerless)).await;
         assert_eq!(outcome.result.unwrap().text(), "7");
         assert_eq!(fs::read(&entry).unwrap().len(), sound.len(), "the entry was made again");
     }
@@ -255,6 +255,6 @@ async fn h20_a_stored_component_that_was_changed_is_not_run() {
     sandbox.runtime.forget(&plugin.digest);
     fs::write(sandbox.directory.path().join(format!("plugins/{}.wasm", plugin.digest)), guest("failures")).unwrap();
     let call = PluginCall { digest: plugin.digest, ..request("echo", "7").await };
-    let outcome = sandbox.runtime.call(call, std::sync::Arc::new(NoTools)).await;
+    let outcome = sandbox.runtime.call(call, std::sync::Arc::new(weir_host::runtime::Powerless)).await;
     assert_eq!(outcome.result.unwrap_err().code, FailureCode::Internal);
 }

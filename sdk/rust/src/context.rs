@@ -17,3 +17,25 @@ pub fn step_path() -> String {
 pub fn remaining_ms() -> u64 {
     host::remaining_ms()
 }
+
+/// What is left to spend under all limits around the call, so that an agent can finish with what it has.
+pub fn budget() -> Budget {
+    host::budget()
+}
+
+/// What a call may still spend. `None`: nothing limits it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Budget {
+    /// Model requests.
+    pub requests: Option<u64>,
+    /// Tokens sent to models.
+    pub input_tokens: Option<u64>,
+    /// Tokens that models answer with.
+    pub output_tokens: Option<u64>,
+    /// Both kinds of tokens together.
+    pub total_tokens: Option<u64>,
+    /// Tool calls.
+    pub tool_calls: Option<u64>,
+    /// Money, in millionths of a US dollar.
+    pub cost_microdollars: Option<u64>,
+}

@@ -16,6 +16,43 @@ pub struct Header {
     pub title: &'static str,
     /// What it is good for.
     pub description: &'static str,
+    /// What it asks an administrator to grant.
+    pub asks: Asks,
+}
+
+/// What a plugin asks for. Asking gives nothing: an administrator grants all of it, less, or nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct Asks {
+    /// Hosts, for requests over HTTP.
+    pub hosts: &'static [Host],
+    /// Models, by their aliases; `*` for any.
+    pub models: &'static [&'static str],
+    /// Tools, beside those that single agents ask for.
+    pub tools: &'static [&'static str],
+    /// Secrets, by their names.
+    pub secrets: &'static [&'static str],
+    /// Room for documents.
+    pub kv: Kv,
+}
+
+/// A host that a plugin asks for.
+#[derive(Clone, Copy, Debug)]
+pub struct Host {
+    /// `api.example.com`, `*.example.com`, each perhaps with a port; `*` for any.
+    pub host: &'static str,
+    /// The methods; empty for `GET` and `HEAD`.
+    pub methods: &'static [&'static str],
+}
+
+/// The room for documents that a plugin asks for.
+#[derive(Clone, Copy, Debug)]
+pub enum Kv {
+    /// None.
+    None,
+    /// As much as the host gives by default.
+    Some,
+    /// So many bytes.
+    Bytes(u64),
 }
 
 /// One tool or agent: how it is called, and what to say about it.
@@ -58,7 +95,7 @@ pub struct Limits {
 
 /// The descriptor of a plugin, as the host reads it.
 pub(crate) fn describe<P: Plugin>() -> Value {
-    let Header { name, version, title, description } = P::HEADER;
+    let Header { name, version, title, description, asks } = P::HEADER;
     json!({
         "name": name,
         "version": version,
@@ -66,8 +103,35 @@ pub(crate) fn describe<P: Plugin>() -> Value {
         "description": description,
         "tools": P::TOOLS.iter().map(describe_offer).collect::<Vec<_>>(),
         "agents": P::AGENTS.iter().map(describe_agent).collect::<Vec<_>>(),
-        "asks": {},
+        "asks": describe_asks(&asks),
     })
+}
+
+/// Only what is asked for: the document of a plugin that asks for nothing is `{}`.
+fn describe_asks(asks: &Asks) -> Value {
+    let Asks { hosts, models, tools, secrets, kv } = asks;
+    let mut described = Map::new();
+    if !hosts.is_empty() {
+        described.insert("hosts".into(), hosts.iter().map(describe_host).collect());
+    }
+    for (name, list) in [("models", models), ("tools", tools), ("secrets", secrets)] {
+        if !list.is_empty() {
+            described.insert(name.into(), json!(list));
+        }
+    }
+    match kv {
+        Kv::None => {}
+        Kv::Some => drop(described.insert("kv".into(), true.into())),
+        Kv::Bytes(bytes) => drop(described.insert("kv".into(), json!({ "bytes": bytes }))),
+    }
+    Value::Object(described)
+}
+
+fn describe_host(host: &Host) -> Value {
+    match host.methods {
+        [] => host.host.into(),
+        methods => json!({ "host": host.host, "methods": methods }),
+    }
 }
 
 fn describe_agent(agent: &Offer) -> Value {

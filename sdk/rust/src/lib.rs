@@ -10,7 +10,10 @@ pub mod descriptor;
 pub mod dispatch;
 mod failure;
 mod host;
+pub mod http;
+pub mod kv;
 pub mod log;
+pub mod model;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
 pub mod tools;
@@ -26,7 +29,7 @@ extern crate self as weir_sdk;
 
 /// What most plugins use: `use weir_sdk::prelude::*;`.
 pub mod prelude {
-    pub use crate::{Call, Failure, Result, agent, context, log, tool, tools};
+    pub use crate::{Call, Failure, Result, agent, context, http, kv, log, model, tool, tools};
     pub use schemars::JsonSchema;
     pub use serde::{Deserialize, Serialize};
     pub use serde_json::{Value, json};

@@ -32,18 +32,28 @@
 //! ```
 
 pub(crate) mod fake;
+mod ran;
 
-use crate::log::Level;
+use crate::context::Budget;
+use crate::kv::Space;
+use crate::model::Answer;
 use crate::tools::ToolInfo;
-use crate::{Call, Failure, Plugin, descriptor, dispatch};
+use crate::{Call, Failure, Plugin, descriptor, dispatch, http};
+pub use ran::{Line, ModelCall, Ran, ToolCall, Turn};
 use serde_json::Value;
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
 type Tool = Rc<dyn Fn(Value) -> Result<Value, Failure>>;
+type Model = Rc<dyn Fn(&Turn) -> Result<Answer, Failure>>;
+type Http = Rc<dyn Fn(&http::Request) -> Result<http::Response, Failure>>;
+type Documents = Rc<RefCell<BTreeMap<(Space, String), String>>>;
 
 /// A fake host: what tools, agents and the functions of this crate see while [`run`](Self::run) or
 /// [`call`](Self::call) is under way.
+///
+/// Documents stay from one run to the next, and clones share them.
 #[derive(Clone)]
 pub struct Host {
     tools: BTreeMap<String, (ToolInfo, Tool)>,
@@ -52,37 +62,10 @@ pub struct Host {
     remaining_ms: u64,
     config: Value,
     attempt: u32,
-}
-
-/// A line that was logged.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Line {
-    /// How much it matters.
-    pub level: Level,
-    /// The text.
-    pub message: String,
-}
-
-/// A call of another plugin's tool.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ToolCall {
-    /// The tool that was called.
-    pub tool: String,
-    /// What it was given.
-    pub input: Value,
-    /// What it answered.
-    pub result: Result<Value, Failure>,
-}
-
-/// What came of a run.
-#[derive(Clone, Debug)]
-pub struct Ran<T> {
-    /// The answer.
-    pub result: T,
-    /// The lines that were logged, in order.
-    pub logs: Vec<Line>,
-    /// The calls of other tools, in order.
-    pub calls: Vec<ToolCall>,
+    model: Option<Model>,
+    http: Option<Http>,
+    documents: Documents,
+    budget: Budget,
 }
 
 impl Default for Host {
@@ -92,7 +75,8 @@ impl Default for Host {
 }
 
 impl Host {
-    /// Makes a host that offers no tools, for step `step` of execution `execution`, with 30 seconds left.
+    /// Makes a host that offers no tools, models or web, for step `step` of execution `execution`, with 30 seconds left
+    /// and an empty store.
     pub fn new() -> Self {
         Self {
             tools: BTreeMap::new(),
@@ -101,6 +85,10 @@ impl Host {
             remaining_ms: 30_000,
             config: Value::Object(Default::default()),
             attempt: 0,
+            model: None,
+            http: None,
+            documents: Documents::default(),
+            budget: Budget::default(),
         }
     }
 
@@ -130,6 +118,51 @@ impl Host {
             };
             self.tools.insert(name, (info, Rc::new(run)));
         }
+        self
+    }
+
+    /// Answers model requests by a function.
+    #[must_use]
+    pub fn model(mut self, model: impl Fn(&Turn) -> Result<Answer, Failure> + 'static) -> Self {
+        self.model = Some(Rc::new(model));
+        self
+    }
+
+    /// Answers the model requests of a run with these, one after another; further ones fail as unavailable.
+    #[must_use]
+    pub fn answers(self, answers: impl IntoIterator<Item = Answer>) -> Self {
+        let answers: Vec<Answer> = answers.into_iter().collect();
+        self.model(move |turn| match answers.get(turn.number) {
+            Some(answer) => Ok(answer.clone()),
+            None => Err(Failure::unavailable(format!("the test has {} answers", answers.len()))),
+        })
+    }
+
+    /// Answers requests over HTTP by a function. An answer without a URL comes from that of the request.
+    #[must_use]
+    pub fn http(mut self, http: impl Fn(&http::Request) -> Result<http::Response, Failure> + 'static) -> Self {
+        self.http = Some(Rc::new(http));
+        self
+    }
+
+    /// Puts a document into the store.
+    #[must_use]
+    pub fn document(self, space: Space, key: &str, value: &Value) -> Self {
+        self.documents.borrow_mut().insert((space, key.into()), value.to_string());
+        self
+    }
+
+    /// The documents of a space, by their keys.
+    pub fn documents(&self, space: Space) -> BTreeMap<String, Value> {
+        let documents = self.documents.borrow();
+        let of_space = documents.iter().filter(|((found, _), _)| *found == space);
+        of_space.map(|((_, key), text)| (key.clone(), serde_json::from_str(text).unwrap_or_default())).collect()
+    }
+
+    /// Sets what is left to spend when a run begins. Requests, tokens and tool calls of the run are taken off.
+    #[must_use]
+    pub fn budget(mut self, budget: Budget) -> Self {
+        self.budget = budget;
         self
     }
 

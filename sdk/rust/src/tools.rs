@@ -1,5 +1,5 @@
-//! Tools of other plugins, called through the host. Only for agents: each call is counted against the execution's
-//! guardrails, and only what the agent's attribute asks for, or the step's configuration lists, may be called.
+//! Tools and agents of other plugins, called through the host. Only for agents: each call is counted against the
+//! execution's guardrails, and only what was granted, or the step's configuration lists, may be called.
 
 use crate::{Failure, dispatch, host};
 use serde::de::DeserializeOwned;
@@ -32,8 +32,26 @@ pub struct ToolInfo {
 pub fn call<I: Serialize + ?Sized, O: DeserializeOwned>(tool: &str, input: &I) -> Result<O, Failure> {
     let input = serde_json::to_string(input)
         .map_err(|error| Failure::failed(format!("could not write the input of tool {tool:?} as JSON: {error}")))?;
-    let output = host::call_tool(tool, &input)?;
-    dispatch::decode("output", &output).map_err(|failure| {
+    read(tool, &host::call_tool(tool, &input)?)
+}
+
+/// Calls several tools beside each other; the answers come in the order of the calls.
+///
+/// The guardrails admit all of the calls or none. Each has an answer of its own, as [`call`] would give it.
+pub fn call_all<'a, O: DeserializeOwned>(
+    calls: impl IntoIterator<Item = (&'a str, &'a Value)>,
+) -> Vec<Result<O, Failure>> {
+    let calls: Vec<(&str, &Value)> = calls.into_iter().collect();
+    if calls.is_empty() {
+        return Vec::new();
+    }
+    let asked = calls.iter().map(|(tool, input)| ((*tool).to_owned(), input.to_string())).collect();
+    let answers = host::call_tools(asked);
+    calls.iter().zip(answers).map(|((tool, _), answer)| read(tool, &answer?)).collect()
+}
+
+fn read<O: DeserializeOwned>(tool: &str, output: &str) -> Result<O, Failure> {
+    dispatch::decode("output", output).map_err(|failure| {
         Failure::failed(format!("could not read the answer of tool {tool:?}: {}", failure.message()))
     })
 }

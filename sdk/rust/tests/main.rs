@@ -174,5 +174,6 @@ fn a_tool_may_be_a_plugin_of_its_own() {
 fn the_wit_in_the_package_is_the_contract() {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let read = |path: &str| std::fs::read_to_string(here.join(path)).unwrap();
-    assert_eq!(read("wit/plugin.wit"), read("../../wit/0.1/plugin.wit"), "copy wit/0.1/plugin.wit to sdk/rust/wit");
+    let same = read("wit/plugin.wit") == read("../../wit/0.1/plugin.wit");
+    assert!(same, "copy wit/0.1/plugin.wit to sdk/rust/wit");
 }

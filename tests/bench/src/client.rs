@@ -144,9 +144,9 @@ impl Api {
         self.json(&self.request("POST", path, &body.to_string()), path).await
     }
 
-    /// Uploads a component.
+    /// Uploads a component, and grants it all that it asks for.
     pub(crate) async fn upload(&self, component: &[u8]) -> Result<Value> {
-        let path = "/api/plugins";
+        let path = "/api/plugins?grant=all";
         self.json(&encode("POST", path, &self.token, "application/wasm", component), path).await
     }
 

@@ -216,13 +216,13 @@ impl Api {
         self.try_post(path, body).await?.good().with_context(|| format!("posting to {path}"))
     }
 
-    /// Installs a component.
+    /// Installs a component, and grants it all that it asks for.
     ///
     /// # Errors
     /// The file cannot be read, or the host refused.
     pub async fn install(&self, file: &std::path::Path) -> Result<Value> {
         let bytes = std::fs::read(file).with_context(|| format!("reading {}", file.display()))?;
-        let answer = self.send(Method::POST, "/api/plugins", "application/wasm", bytes).await?;
+        let answer = self.send(Method::POST, "/api/plugins?grant=all", "application/wasm", bytes).await?;
         answer.good().with_context(|| format!("installing {}", file.display()))
     }
 

@@ -100,9 +100,9 @@ impl Work<'_, '_, '_> {
         let tools = agent_tools::read(config, place, self.diagnostics);
         for (index, tool) in tools.iter().enumerate() {
             // A name that no tool has may be an agent's.
-            let agent = matches!(self.names.catalog.find(&tool.name, false), Found::Missing)
-                && !matches!(self.names.catalog.find(&tool.name, true), Found::Missing);
-            self.target(&tool.name, agent, &place.at("tools").at(index));
+            let agent = matches!(self.names.catalog.find(&tool.grant.tool, false), Found::Missing)
+                && !matches!(self.names.catalog.find(&tool.grant.tool, true), Found::Missing);
+            self.target(&tool.grant.tool, agent, &place.at("tools").at(index));
         }
         tools.into()
     }

@@ -8,35 +8,22 @@ use super::{
     fields::{Fields, too_many, wrong_type},
     guardrails,
 };
-use crate::{approvers::Approvers, limits::Limits};
+use crate::{
+    limits::Limits,
+    tool_grant::{ToolApproval, ToolGrant, ms_of_minutes},
+};
 
 /// The most tools that one step may give its agent.
 const TOOLS_MAX: usize = 64;
 const NAME_CHARACTERS_MAX: usize = 256;
-const MS_PER_MINUTE: f64 = 60_000.0;
-/// A year: no question waits for longer.
-const MINUTES_MAX: f64 = 525_600.0;
-/// How long somebody may think about a tool's call, unless the author says otherwise: a day.
-pub const APPROVAL_TIMEOUT_MS: u64 = 24 * 3_600_000;
 
 /// A tool, or another agent, that an agent may call.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AgentTool {
-    /// Its name as written.
-    pub name: String,
-    /// Who must allow each call; `None`: nobody.
-    pub approval: Option<ToolApproval>,
+    /// Its name as written, and who must allow each call.
+    pub grant: ToolGrant,
     /// What one call of an agent may use of the budget around it.
     pub limits: Limits,
-}
-
-/// Who must allow each call of a tool.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ToolApproval {
-    /// Those who may.
-    pub approvers: Approvers,
-    /// How long they have; what nobody allows in time is not allowed.
-    pub timeout_ms: u64,
 }
 
 /// Reads the member `tools` of an `agent_config`: names, or objects with a name and conditions.
@@ -61,7 +48,7 @@ pub(crate) fn limits(config: &serde_json::Map<String, Value>, place: &Place, dia
 
 fn agent_tool(value: &Value, place: Place, diagnostics: &mut Diagnostics) -> Option<AgentTool> {
     if let Some(name) = value.as_str() {
-        return Some(AgentTool { name: name.to_owned(), approval: None, limits: Limits::default() });
+        return Some(AgentTool { grant: ToolGrant::new(name), limits: Limits::default() });
     }
     if !value.is_object() {
         wrong_type(diagnostics, &place, "the name of a tool, or an object with its name", value);
@@ -70,29 +57,24 @@ fn agent_tool(value: &Value, place: Place, diagnostics: &mut Diagnostics) -> Opt
     let mut fields = Fields::open(value, place, diagnostics)?;
     let tool = fields.text("tool", NAME_CHARACTERS_MAX, diagnostics);
     let name = fields.text("agent", NAME_CHARACTERS_MAX, diagnostics).or(tool);
-    let approval = approval(&mut fields, diagnostics);
+    let approval = fields.word("approval", &[("required", Some(ToolApproval::Required)), ("none", None)], diagnostics);
+    let approvers = fields.value("approvers").is_some().then(|| approvers::read(&mut fields, diagnostics));
+    let timeout_ms = timeout_ms(&mut fields, diagnostics);
     let limits = guardrails::at(&mut fields, diagnostics);
     if name.is_none() {
         fields.missing("tool", diagnostics);
     }
     fields.close(diagnostics);
-    Some(AgentTool { name: name?.to_owned(), approval, limits })
+    let grant = ToolGrant { tool: name?.to_owned(), approval: approval.flatten(), approvers, timeout_ms };
+    Some(AgentTool { grant, limits })
 }
 
-fn approval(fields: &mut Fields<'_>, diagnostics: &mut Diagnostics) -> Option<ToolApproval> {
-    let is_required = fields.word("approval", &[("required", true), ("none", false)], diagnostics);
-    let approvers = approvers::read(fields, diagnostics);
-    let timeout_ms = timeout_ms(fields, diagnostics).unwrap_or(APPROVAL_TIMEOUT_MS);
-    is_required.unwrap_or_default().then_some(ToolApproval { approvers, timeout_ms })
-}
-
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and a year")]
 fn timeout_ms(fields: &mut Fields<'_>, diagnostics: &mut Diagnostics) -> Option<u64> {
     let value = fields.value("timeout_minutes")?;
-    let minutes = value.as_f64().filter(|minutes| *minutes > 0.0 && *minutes <= MINUTES_MAX);
-    if minutes.is_none() {
-        let message = "`timeout_minutes` must be a number above 0, at most a year";
+    let timeout_ms = value.as_f64().filter(|minutes| *minutes > 0.0).and_then(ms_of_minutes);
+    if timeout_ms.is_none() {
+        let message = "`timeout_minutes` must be a number above 0, at most 366 days";
         diagnostics.error(&fields.place.at("timeout_minutes"), DiagnosticCode::InvalidValue, message);
     }
-    minutes.map(|minutes| (minutes * MS_PER_MINUTE).ceil() as u64)
+    timeout_ms
 }

@@ -3,7 +3,10 @@
 use std::time::Instant;
 
 use super::CallState;
-use crate::runtime::bindings::weir::plugin::context::Host;
+use crate::runtime::{
+    Budget,
+    bindings::weir::plugin::context::{Amounts, Host},
+};
 
 impl Host for CallState {
     fn execution_id(&mut self) -> wasmtime::Result<String> {
@@ -20,5 +23,21 @@ impl Host for CallState {
         self.count(0)?;
         let remaining = self.due.saturating_duration_since(Instant::now());
         Ok(u64::try_from(remaining.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    async fn budget(&mut self) -> wasmtime::Result<Amounts> {
+        self.count(0)?;
+        let left = match self.host.clone() {
+            Some(host) => host.budget().await,
+            None => Budget::default(),
+        };
+        Ok(Amounts {
+            requests: left.requests,
+            input_tokens: left.input_tokens,
+            output_tokens: left.output_tokens,
+            total_tokens: left.total_tokens,
+            tool_calls: left.tool_calls,
+            cost_microdollars: left.cost_microusd,
+        })
     }
 }

@@ -8,17 +8,13 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse as _, Response},
 };
-use futures_util::future::{BoxFuture, FutureExt as _};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
-use weir_engine::{
-    failure::{Failure, FailureCode},
-    json::Json as Document,
-};
+use weir_engine::json::Json as Document;
 
 use crate::{
-    runtime::{CallHost, CallOutcome, PluginCall},
+    runtime::{CallOutcome, PluginCall, Powerless},
     schema,
     server::{
         App,
@@ -29,7 +25,7 @@ use crate::{
         schemas,
         view::{FailureView, LogLineView, Page, PluginDetail, PluginSummary},
     },
-    store::{NewPlugin, PluginRow},
+    store::{FirstGrant, NewPlugin, PluginRow},
 };
 
 /// How long a tried tool may run.
@@ -50,19 +46,44 @@ pub(crate) struct VersionQuery {
 #[utoipa::path(get, path = "/api/plugins", tag = "plugins",
     responses((status = 200, description = "all plugins", body = Page<PluginSummary>)))]
 pub(crate) async fn list(State(app): State<App>) -> Result<Json<Page<PluginSummary>>, ApiError> {
-    let rows = app.store.plugins().await?;
-    Ok(Json(Page { items: rows.iter().map(PluginSummary::from).collect(), next_cursor: None }))
+    let (rows, grants) = (app.store.plugins().await?, app.store.grant_rows().await?);
+    let items = rows.iter().map(|row| PluginSummary::new(row, grants.get(&row.digest))).collect();
+    Ok(Json(Page { items, next_cursor: None }))
 }
 
-/// Installs a plugin: checks the component, compiles it, and asks it what it offers.
-#[utoipa::path(post, path = "/api/plugins", tag = "plugins",
+/// What a plugin is granted when it is installed.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct UploadQuery {
+    /// `all` that it asks for; `none`, the default: what the version before was granted, as far as it asks for that.
+    #[serde(default)]
+    grant: Grant,
+}
+
+/// What is granted by an installation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Grant {
+    All,
+    #[default]
+    None,
+}
+
+/// Installs a plugin: checks the component, compiles it, and asks it what it offers and what it wants to be granted.
+#[utoipa::path(post, path = "/api/plugins", tag = "plugins", params(UploadQuery),
     request_body(content = [u8], content_type = "application/wasm", description = "the component, at most 64 MiB"),
     responses(
         (status = 200, description = "it was installed before", body = PluginDetail),
         (status = 201, description = "it is installed and enabled", body = PluginDetail),
         (status = 409, description = "this version exists with other bytes", body = Problem, content_type = "application/problem+json"),
     ))]
-pub(crate) async fn upload(State(app): State<App>, act: Act, request: Request) -> Result<Response, ApiError> {
+pub(crate) async fn upload(
+    State(app): State<App>,
+    act: Act,
+    Query(query): Query<UploadQuery>,
+    request: Request,
+) -> Result<Response, ApiError> {
     let busy = |_| ApiError::new(Code::Unavailable, "the host stops");
     let _place = app.uploads.acquire().await.map_err(busy)?;
     let PluginBody(bytes) = PluginBody::from_request(request, &()).await?;
@@ -76,12 +97,20 @@ pub(crate) async fn upload(State(app): State<App>, act: Act, request: Request) -
         bytes,
         installed_by: act.actor(),
     };
-    let entry = act.done(format!("{}@{}", new.name, new.version)).with(json!({ "digest": new.digest }));
-    let installed = app.store.audited(entry).install_plugin(new).await;
+    let mut details = json!({ "digest": new.digest });
+    let first = match query.grant {
+        Grant::All => {
+            details["granted"] = json!(inspected.descriptor.asks);
+            FirstGrant::All
+        }
+        Grant::None => FirstGrant::CarriedOver,
+    };
+    let entry = act.done(format!("{}@{}", new.name, new.version)).with(details);
+    let installed = app.store.audited(entry).install_plugin_with(new, first).await;
     app.driver.plugins_changed();
     let installed = installed?;
     let status = if installed.new { StatusCode::CREATED } else { StatusCode::OK };
-    Ok((status, Json(PluginDetail::from(installed.plugin))).into_response())
+    Ok((status, Json(detail(&app, installed.plugin).await?)).into_response())
 }
 
 /// Shows a plugin with the schemas of all it offers.
@@ -92,7 +121,8 @@ pub(crate) async fn show(
     Names(plugin): Names<String>,
     Query(query): Query<VersionQuery>,
 ) -> Result<Json<PluginDetail>, ApiError> {
-    Ok(Json(installed(&app, &plugin, query.version.as_deref()).await?.into()))
+    let row = installed(&app, &plugin, query.version.as_deref()).await?;
+    Ok(Json(detail(&app, row).await?))
 }
 
 /// Deletes a version of a plugin that no unfinished execution needs.
@@ -140,6 +170,11 @@ pub(crate) async fn disable(
     switch(&app, &act, &plugin, query, false).await
 }
 
+async fn detail(app: &App, row: PluginRow) -> Result<PluginDetail, ApiError> {
+    let grant = app.store.grant_row(&row.digest).await?;
+    Ok(PluginDetail::new(row, grant.as_ref()))
+}
+
 async fn switch(
     app: &App,
     act: &Act,
@@ -151,7 +186,9 @@ async fn switch(
     let entry = act.done(named(&row)).with(json!({ "digest": row.digest }));
     let row = app.store.audited(entry).set_plugin_enabled(&row.name, &row.version, enabled).await;
     app.driver.plugins_changed();
-    Ok(Json(PluginSummary::from(&row?)))
+    let row = row?;
+    let grant = app.store.grant_row(&row.digest).await?;
+    Ok(Json(PluginSummary::new(&row, grant.as_ref())))
 }
 
 /// What to try a tool with.
@@ -206,7 +243,7 @@ pub(crate) async fn try_tool(
     let began = std::time::Instant::now();
     let entry = act.done(named(&row)).with(json!({ "digest": row.digest, "tool": tool }));
     app.store.audit(entry).await?;
-    let outcome = app.runtime.call(trial(&row, tool, input, config), Arc::new(NoTools)).await;
+    let outcome = app.runtime.call(trial(&row, tool, input, config), Arc::new(Powerless)).await;
     Ok(Json(tried(outcome, began.elapsed())))
 }
 
@@ -237,27 +274,13 @@ fn tried(outcome: CallOutcome, took: Duration) -> Tried {
     Tried { output, error, logs, warnings: report.warnings, fuel: report.fuel, duration_seconds: took.as_secs_f64() }
 }
 
-/// The host of a tool that is tried: it offers nothing.
-struct NoTools;
-
-impl CallHost for NoTools {
-    fn call_tool(&self, tool: String, _input: Document) -> BoxFuture<'static, Result<Document, Failure>> {
-        let message = format!("could not call tool {tool:?}: a tool that is tried gets no tools");
-        std::future::ready(Err(Failure::new(FailureCode::Denied, message))).boxed()
-    }
-
-    fn tools(&self) -> Document {
-        Document::from_value(json!([]))
-    }
-}
-
 /// A version of a plugin, as the audit log names it.
-fn named(row: &PluginRow) -> String {
+pub(super) fn named(row: &PluginRow) -> String {
     format!("{}@{}", row.name, row.version)
 }
 
 /// The installed plugin that is meant.
-async fn installed(app: &App, name: &str, version: Option<&str>) -> Result<PluginRow, ApiError> {
+pub(super) async fn installed(app: &App, name: &str, version: Option<&str>) -> Result<PluginRow, ApiError> {
     let missing = || {
         let which = version.map(|version| format!(" in version {version:.32?}")).unwrap_or_default();
         ApiError::new(

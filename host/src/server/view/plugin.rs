@@ -5,8 +5,11 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use weir_engine::json::Json;
 
-use super::Time;
-use crate::store::PluginRow;
+use super::{GrantView, Time};
+use crate::{
+    grants::{Asks, GrantStatus, Granted},
+    store::{GrantRow, PluginRow},
+};
 
 /// One version of a plugin, in few words.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -29,6 +32,8 @@ pub struct PluginSummary {
     pub size_bytes: u64,
     /// Whether new executions may use it.
     pub enabled: bool,
+    /// How what it is granted stands to what it asks for: `nothing_asked`, `granted`, `partly`, `pending`.
+    pub grants_status: &'static str,
     /// When it was installed.
     pub installed_at: Time,
 }
@@ -44,6 +49,8 @@ pub struct PluginDetail {
     /// What it offers, with the JSON Schemas of every tool and agent.
     #[schema(value_type = Object)]
     pub descriptor: Json,
+    /// What it asks for, and what it is granted.
+    pub grants: GrantView,
     /// Who installed it.
     pub installed_by: String,
 }
@@ -53,10 +60,14 @@ fn names(descriptor: &Value, list: &str) -> Vec<String> {
     items.filter_map(|item| item.get("name")?.as_str().map(str::to_owned)).collect()
 }
 
-impl From<&PluginRow> for PluginSummary {
-    fn from(row: &PluginRow) -> Self {
+impl PluginSummary {
+    /// The summary of a version; `grant` is `None` where nothing was ever granted.
+    #[must_use]
+    pub fn new(row: &PluginRow, grant: Option<&GrantRow>) -> Self {
         let descriptor = row.descriptor.value();
         let text = |field: &str| descriptor.get(field).and_then(Value::as_str).map(str::to_owned);
+        let nothing = Granted::default();
+        let (granted, decided) = grant.map_or((&nothing, false), |grant| (&*grant.granted, grant.decided));
         Self {
             name: row.name.as_ref().to_owned(),
             version: row.version.as_ref().to_owned(),
@@ -67,15 +78,19 @@ impl From<&PluginRow> for PluginSummary {
             digest: row.digest.as_ref().to_owned(),
             size_bytes: row.size_bytes,
             enabled: row.enabled,
+            grants_status: GrantStatus::of(&Asks::of_installed(descriptor), granted, decided).as_str(),
             installed_at: Time(row.installed_at),
         }
     }
 }
 
-impl From<PluginRow> for PluginDetail {
-    fn from(row: PluginRow) -> Self {
+impl PluginDetail {
+    /// All about a version; `grant` is `None` where nothing was ever granted.
+    #[must_use]
+    pub fn new(row: PluginRow, grant: Option<&GrantRow>) -> Self {
         Self {
-            summary: PluginSummary::from(&row),
+            summary: PluginSummary::new(&row, grant),
+            grants: GrantView::new(&row, grant),
             imports: row.imports,
             descriptor: row.descriptor,
             installed_by: row.installed_by,

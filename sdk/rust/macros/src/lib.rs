@@ -1,5 +1,6 @@
 //! The macros of `weir-sdk`: `#[tool]`, `#[agent]` and `plugin!`. Use them through that crate, which documents them.
 
+mod asks;
 mod offer;
 mod options;
 mod plugin;
@@ -37,8 +38,17 @@ pub fn agent(options: TokenStream, function: TokenStream) -> TokenStream {
 ///     description: "…",           // default: the manifest's description
 ///     tools: [count, language::detect],
 ///     agents: [],
+///     asks: {                     // what an administrator is asked to grant; default: nothing
+///         hosts: ["api.example.com", { host: "hooks.example.com:8443", methods: ["POST"] }],
+///         models: ["fast"],
+///         tools: ["other.tool"],
+///         secrets: ["api_key"],
+///         kv: true,               // or { bytes: 4_194_304 }
+///     },
 /// }
 /// ```
+///
+/// A host without methods is asked for with `GET` and `HEAD`; `"*"` asks for any host, or any model.
 ///
 /// The version is the crate's. Once in a crate, at its root.
 #[proc_macro]

@@ -1,5 +1,6 @@
 //! `plugin!`: lists what the crate offers, and exports it.
 
+use crate::asks::Asks;
 use proc_macro2::{Span, TokenStream};
 use quote::quote;
 use syn::parse::{Parse, ParseStream};
@@ -13,6 +14,7 @@ struct Input {
     description: Option<LitStr>,
     tools: Vec<Path>,
     agents: Vec<Path>,
+    asks: Asks,
 }
 
 impl Parse for Input {
@@ -27,8 +29,9 @@ impl Parse for Input {
                 "description" => input.description = Some(stream.parse()?),
                 "tools" => input.tools = paths(stream)?,
                 "agents" => input.agents = paths(stream)?,
+                "asks" => input.asks = stream.parse()?,
                 _ => {
-                    let message = "unknown field: there are name, title, description, tools and agents";
+                    let message = "unknown field: there are name, title, description, tools, agents and asks";
                     return Err(syn::Error::new(field.span(), message));
                 }
             }
@@ -47,7 +50,7 @@ fn paths(stream: ParseStream<'_>) -> syn::Result<Vec<Path>> {
 }
 
 pub(crate) fn expand(tokens: TokenStream) -> syn::Result<TokenStream> {
-    let Input { name, title, description, tools, agents } = syn::parse2(tokens)?;
+    let Input { name, title, description, tools, agents, asks } = syn::parse2(tokens)?;
     if tools.is_empty() && agents.is_empty() {
         return Err(syn::Error::new(Span::call_site(), "a plugin offers at least one tool or agent"));
     }
@@ -70,6 +73,7 @@ pub(crate) fn expand(tokens: TokenStream) -> syn::Result<TokenStream> {
                 version: ::core::env!("CARGO_PKG_VERSION"),
                 title: #title,
                 description: #description,
+                asks: #asks,
             };
             const TOOLS: &'static [::weir_sdk::descriptor::Offer] = &[#(<#tools as ::weir_sdk::IsTool>::OFFER),*];
             const AGENTS: &'static [::weir_sdk::descriptor::Offer] = &[#(<#agents as ::weir_sdk::IsAgent>::OFFER),*];
@@ -124,6 +128,11 @@ mod tests {
             (quote!(name: "x", tools: [a, b::a]), "a is listed twice"),
             (quote!(name: "x", tools: [a], agents: [a]), "a is listed twice"),
             (quote!(nome: "x", tools: [a]), "unknown field"),
+            (quote!(tools: [a], asks: { host: [] }), "unknown power"),
+            (quote!(tools: [a], asks: { hosts: ["h": "GET"] }), "expected"),
+            (quote!(tools: [a], asks: { hosts: [{ methods: ["GET"] }] }), "needs a `host`"),
+            (quote!(tools: [a], asks: { kv: false }), "`kv` is `true`"),
+            (quote!(tools: [a], asks: { kv: { megabytes: 1 } }), "unknown field"),
         ] {
             let message = expand(input).unwrap_err().to_string();
             assert!(message.contains(part), "{message}");

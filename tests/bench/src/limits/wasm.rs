@@ -26,7 +26,7 @@ mod bindings {
     });
 }
 
-use bindings::{Tool, ToolPre, exports::weir::plugin::plugin::Call};
+use bindings::{ToolPre, exports::weir::plugin::plugin::Call, weir::plugin::context::Amounts};
 
 struct Guest {
     wasi: WasiCtx,
@@ -54,6 +54,16 @@ impl bindings::weir::plugin::context::Host for Guest {
     }
     async fn remaining_ms(&mut self) -> u64 {
         1000
+    }
+    async fn budget(&mut self) -> Amounts {
+        Amounts {
+            requests: None,
+            input_tokens: None,
+            output_tokens: None,
+            total_tokens: None,
+            tool_calls: None,
+            cost_microdollars: None,
+        }
     }
 }
 
@@ -100,7 +110,9 @@ fn prepare(engine: &Engine, component: &Path) -> Result<ToolPre<Guest>> {
     let bytes = std::fs::read(component).with_context(|| format!("reading {}", component.display()))?;
     let component = Component::new(engine, bytes)?;
     let mut linker: Linker<Guest> = Linker::new(engine);
-    Tool::add_to_linker::<_, HasSelf<_>>(&mut linker, |guest| guest)?;
+    bindings::weir::plugin::types::add_to_linker::<_, HasSelf<_>>(&mut linker, |guest| guest)?;
+    bindings::weir::plugin::log::add_to_linker::<_, HasSelf<_>>(&mut linker, |guest| guest)?;
+    bindings::weir::plugin::context::add_to_linker::<_, HasSelf<_>>(&mut linker, |guest| guest)?;
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     Ok(ToolPre::new(linker.instantiate_pre(&component)?)?)
 }

@@ -7,12 +7,8 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use futures_util::future::{BoxFuture, FutureExt};
-use weir_engine::{
-    failure::{Failure, FailureCode},
-    json::Json,
-};
-use weir_host::runtime::{CallHost, PluginCall, Runtime, RuntimeConfig};
+use weir_engine::json::Json;
+use weir_host::runtime::{CallHost, PluginCall, Powerless, Runtime, RuntimeConfig};
 
 use super::Bench;
 use crate::{
@@ -51,7 +47,7 @@ impl Bench {
 }
 
 async fn repeat(runtime: &Runtime, digest: &str, input: Json, count: usize) -> Result<Duration> {
-    let host: Arc<dyn CallHost> = Arc::new(Alone);
+    let host: Arc<dyn CallHost> = Arc::new(Powerless);
     let mut times = Vec::with_capacity(count);
     for _ in 0..count {
         let start = Instant::now();
@@ -81,19 +77,5 @@ fn call(digest: &str, input: Json) -> PluginCall {
         timeout: Duration::from_secs(30),
         fuel: None,
         memory_bytes: None,
-    }
-}
-
-/// A host without tools.
-struct Alone;
-
-impl CallHost for Alone {
-    fn call_tool(&self, tool: String, _: Json) -> BoxFuture<'static, Result<Json, Failure>> {
-        let failure = Failure::new(FailureCode::Denied, format!("could not call {tool}: the bench has no tools"));
-        async move { Err(failure) }.boxed()
-    }
-
-    fn tools(&self) -> Json {
-        Json::from_value(serde_json::json!([]))
     }
 }

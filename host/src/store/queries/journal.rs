@@ -1,0 +1,30 @@
+//! Statements about the journal: what running calls asked the host to do.
+
+macro_rules! journal_columns {
+    () => {
+        "j.rowid, j.call, j.generation, j.effect, j.kind, j.name, j.request_hash, coalesce(j.request, r.document), \
+         coalesce(j.answer, a.document), j.outcome, j.details, j.started_at, j.ended_at"
+    };
+}
+macro_rules! journal_tables {
+    () => {
+        " FROM journal AS j LEFT JOIN journal_documents AS r ON r.digest = j.request_digest \
+         LEFT JOIN journal_documents AS a ON a.digest = j.answer_digest WHERE j.execution_id = ?1 AND j.call = ?2 "
+    };
+}
+
+statements! {
+/// What the effects of a batch's calls change, in bulk: documents, effects that begin, and effects that are over. One that
+/// begins again was lost sight of.
+WRITE_JOURNAL = "INSERT INTO journal_documents (digest, document) SELECT j.value->>0, j.value->>1 FROM json_each(?) AS j \
+     WHERE true ON CONFLICT (digest) DO NOTHING;\
+     INSERT INTO journal (execution_id, call, generation, effect, kind, name, request_hash, request, request_digest, \
+     started_at) SELECT j.value->>0, j.value->>1, j.value->>2, j.value->>3, j.value->>4, j.value->>5, j.value->>6, \
+     j.value->>7, j.value->>8, j.value->>9 FROM json_each(?) AS j \
+     WHERE true ON CONFLICT (execution_id, call, generation, effect) DO UPDATE SET started_at = excluded.started_at;\
+     UPDATE journal SET answer = j.value->>4, answer_digest = j.value->>5, outcome = j.value->>6, details = j.value->>7, \
+     ended_at = j.value->>8 FROM json_each(?) AS j WHERE journal.execution_id = j.value->>0 \
+     AND journal.call = j.value->>1 AND journal.generation = j.value->>2 AND journal.effect = j.value->>3;";
+EFFECT = concat!("SELECT ", journal_columns!(), journal_tables!(), "AND j.generation = ?3 AND j.effect = ?4");
+EFFECTS = concat!("SELECT ", journal_columns!(), journal_tables!(), "AND j.rowid > ?3 ORDER BY j.rowid LIMIT ?4");
+}
