@@ -14,6 +14,7 @@ mod hex;
 mod host;
 pub mod identity;
 pub mod metrics;
+pub mod models;
 pub mod names;
 pub mod notices;
 pub mod notify;

@@ -73,6 +73,7 @@ impl Serve {
         config.log_json |= self.log_json;
         let headers = std::env::var(OTLP_HEADERS).ok();
         config.otel = OtelConfig::overridden(config.otel, self.otlp_endpoint.as_deref(), headers.as_deref());
+        config.add_model_of_environment(|name| std::env::var(name).ok())?;
         Ok(config)
     }
 }
