@@ -2,6 +2,7 @@
 
 mod cancel;
 mod effects;
+mod metrics;
 mod people;
 pub(crate) mod support;
 

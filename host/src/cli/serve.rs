@@ -9,7 +9,10 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
 
 use super::{Globals, Outcome, out::Out};
-use crate::{Host, Running, config::Config, secrets::Masker};
+use crate::{Host, Running, config::Config, secrets::Masker, spans::OtelConfig};
+
+/// The environment variable with headers for the collector.
+const OTLP_HEADERS: &str = "OTEL_EXPORTER_OTLP_HEADERS";
 
 /// Start a host.
 #[derive(Debug, Args)]
@@ -26,6 +29,10 @@ pub(super) struct Serve {
     /// Log as JSON, for machines.
     #[arg(long)]
     log_json: bool,
+    /// The OpenTelemetry collector that is told what executions do: http://localhost:4318. Further headers for it:
+    /// OTEL_EXPORTER_OTLP_HEADERS.
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL", hide_env_values = true)]
+    otlp_endpoint: Option<String>,
     /// Print the settings in force, and end.
     #[arg(long)]
     print_config: bool,
@@ -65,6 +72,8 @@ impl Serve {
             config.log.clone_from(log);
         }
         config.log_json |= self.log_json;
+        let headers = std::env::var(OTLP_HEADERS).ok();
+        config.otel = OtelConfig::overridden(config.otel, self.otlp_endpoint.as_deref(), headers.as_deref());
         config.add_model_of_environment(|name| std::env::var(name).ok())?;
         Ok(config)
     }

@@ -17,8 +17,8 @@ use super::{
     live::EventView,
     router::{Access, ROUTES},
     routes::{
-        agents, approval_acts, approvals, audit, deliveries, events, executions, grants, health, links, models,
-        notices, plugins, schema, secrets, session, tokens, triggers, users, webhooks, workflows,
+        agents, approval_acts, approvals, audit, deliveries, events, executions, grants, health, links, metrics,
+        models, notices, plugins, schema, secrets, session, tokens, triggers, users, webhooks, workflows,
     },
     view::Page,
 };
@@ -27,7 +27,7 @@ use super::{
 #[openapi(
     info(title = "Weir", description = "Runs workflows whose tools and agents are sandboxed WebAssembly components."),
     paths(
-        health::alive, health::ready, schema::openapi, schema::workflow,
+        health::alive, health::ready, metrics::show, schema::openapi, schema::workflow,
         workflows::list, workflows::create, workflows::validate, workflows::show, workflows::update, workflows::delete,
         workflows::versions, workflows::version,
         executions::execute, executions::list_of_workflow, executions::list, executions::show, executions::steps,

@@ -14,8 +14,8 @@ use super::{
     gate::Gate,
     no_method, no_route,
     routes::{
-        agents, approval_acts, approvals, audit, deliveries, events, executions, grants, health, links, models,
-        notices, plugins, schema, secrets, session, tokens, triggers, users, webhooks, workflows,
+        agents, approval_acts, approvals, audit, deliveries, events, executions, grants, health, links, metrics,
+        models, notices, plugins, schema, secrets, session, tokens, triggers, users, webhooks, workflows,
     },
 };
 use crate::identity::Role;
@@ -107,6 +107,7 @@ macro_rules! routes {
 routes! {
     get    Open     "/healthz"                                            => health::alive;
     get    Open     "/readyz"                                             => health::ready;
+    get    Viewer   "/metrics"                                            => metrics::show;
     get    Open     "/api/openapi.json"                                   => schema::openapi;
     get    Viewer   "/api/schema/workflow"                                => schema::workflow;
 

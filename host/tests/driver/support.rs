@@ -43,6 +43,7 @@ impl Bench {
             RuntimeConfig::new(directory.path().join("plugins"), directory.path().join("compiled")).unwrap();
         runtime.compiler = PathBuf::from(env!("CARGO_BIN_EXE_weir"));
         (runtime.tool_slots, runtime.agent_slots) = (8, 4);
+        runtime.metrics = store.metrics().clone();
         let runtime = Arc::new(Runtime::new(runtime).unwrap());
         let driver = Driver::new(store.clone(), runtime.clone(), config);
         Self { driver, store, directory }

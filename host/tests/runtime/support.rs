@@ -14,9 +14,12 @@ use weir_engine::{
     failure::{Failure, FailureCode},
     json::Json,
 };
-use weir_host::runtime::{
-    CallHost, CallOutcome, CompileLimits, Effect, Inspected, PluginCall, Powerless, Runtime, RuntimeConfig, ToolAnswer,
-    ToolCall,
+use weir_host::{
+    metrics::Metrics,
+    runtime::{
+        CallHost, CallOutcome, CompileLimits, Effect, Inspected, PluginCall, Powerless, Runtime, RuntimeConfig,
+        ToolAnswer, ToolCall,
+    },
 };
 
 /// How much later than its limit any single call may end: the machine that runs the tests does other things too.
@@ -56,6 +59,7 @@ fn open(directory: &TempDir, compile_limits: CompileLimits) -> Runtime {
         compile_limits,
         tool_slots: 12,
         agent_slots: 4,
+        metrics: Metrics::default(),
     };
     fs::create_dir_all(&config.components_dir).unwrap();
     Runtime::new(config).unwrap()
