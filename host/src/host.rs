@@ -7,8 +7,9 @@ use tokio::{net::TcpListener, task::JoinHandle};
 use crate::{
     accounts::Accounts,
     config::Config,
-    driver::{Driver, DriverConfig},
-    egress::Egress,
+    driver::{Driver, DriverConfig, Reach},
+    egress::{Egress, HostPort},
+    models::{self, Gateway, Key, Keys, PriceTable, PriceTableError},
     notices::Notices,
     runtime::{Runtime, RuntimeConfig, RuntimeError},
     secrets::{self, Masker, OpenVaultError, Secrets},
@@ -50,6 +51,12 @@ pub enum StartHostError {
     /// The secrets cannot be opened.
     #[error(transparent)]
     Vault(#[from] OpenVaultError),
+    /// A configured model cannot work.
+    #[error("could not set up the models: {0}")]
+    Models(#[source] models::Problem),
+    /// The prices of models cannot be read.
+    #[error(transparent)]
+    Prices(#[from] PriceTableError),
     /// There is no admin token.
     #[error(transparent)]
     Token(#[from] TokenError),
@@ -95,11 +102,11 @@ impl Host {
         let listen = |source| StartHostError::Listen { address: config.listen, source };
         let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
-        let driver = Driver::new(
-            store.clone(),
-            Arc::clone(&runtime),
-            DriverConfig { masker: secrets.masker().clone(), ..DriverConfig::default() },
-        );
+        let egress = Egress::new(config.egress.clone());
+        let models = models(&config, &egress, &secrets)?;
+        let reach = Reach { models: models.clone(), egress: Some(egress.clone()), secrets: Some(secrets.clone()) };
+        let driver_config = DriverConfig { masker: secrets.masker().clone(), reach, ..DriverConfig::default() };
+        let driver = Driver::new(store.clone(), Arc::clone(&runtime), driver_config);
         let (trigger, stop) = shutdown::pair();
         let triggers = Triggers::new(store.clone(), driver.clone());
         let accounts = Accounts::open(store.clone(), &token.token).await?;
@@ -107,7 +114,7 @@ impl Host {
         let public_url = public_url(&config, address);
         let notices = Notices {
             store: store.clone(),
-            egress: Egress::new(config.egress.clone()),
+            egress,
             channels: config.channels.clone(),
             public_url: Arc::clone(&public_url),
         };
@@ -118,6 +125,7 @@ impl Host {
             triggers: triggers.clone(),
             webhooks,
             secrets,
+            models,
             runtime,
             accounts: accounts.clone(),
             network,
@@ -161,9 +169,30 @@ fn runtime_config(config: &Config) -> Result<RuntimeConfig, StartHostError> {
     Ok(runtime)
 }
 
+/// The gateway to the configured models. Keys that are secrets are looked up at each request.
+fn models(config: &Config, egress: &Egress, secrets: &Secrets) -> Result<Gateway, StartHostError> {
+    let prices = PriceTable::load(config.prices.as_deref())?;
+    let keys: Arc<dyn Keys> = Arc::new(SecretKeys(secrets.clone()));
+    Gateway::new(&config.models, &prices, egress, &keys).map_err(StartHostError::Models)
+}
+
+/// Keys of models that are kept as secrets.
+struct SecretKeys(Secrets);
+
+impl Keys for SecretKeys {
+    fn key(&self, name: &str, target: &HostPort) -> Option<Key> {
+        self.0.key_to(name, target).map(|secret| Key::new(secret.reveal().to_owned()))
+    }
+}
+
 /// What the host itself holds and nobody should see.
 fn learn_own(config: &Config, admin_token: &str, masker: &Masker) {
     masker.learn("admin-token", &Secret::new(admin_token));
+    for (alias, model) in &config.models {
+        if let Some(key) = model.key_of_environment() {
+            masker.learn(&format!("model/{alias}"), &Secret::new(key));
+        }
+    }
     for (name, channel) in &config.channels {
         for secret in channel.secrets() {
             masker.learn(&format!("channel/{name}"), &secret);

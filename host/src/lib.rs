@@ -13,6 +13,7 @@ pub mod grants;
 mod hex;
 mod host;
 pub mod identity;
+pub mod models;
 pub mod names;
 pub mod notices;
 pub mod notify;

@@ -23,7 +23,7 @@ pub use self::{
     sealing::{OpenVaultError, RekeyError, Rekeyed, open_vault, rekey},
 };
 use crate::{
-    egress::{HostPattern, HostPortError},
+    egress::{HostPattern, HostPort, HostPortError},
     store::{NewSecret, NewUserSecret, SecretRow, Store, StoreError, UserSecretRow},
     vault::{self, Secret, Vault, VaultError},
 };
@@ -159,6 +159,14 @@ impl Secrets {
     #[must_use]
     pub fn key(&self, name: &str) -> Option<Secret> {
         self.opened().get(name).map(|opened| opened.value.clone())
+    }
+
+    /// The value of a secret that the host itself sends to `target`; `None` where there is none that is bound to it.
+    #[must_use]
+    pub fn key_to(&self, name: &str, target: &HostPort) -> Option<Secret> {
+        let opened = self.opened();
+        let bound = opened.get(name).filter(|opened| opened.hosts.iter().any(|host| host.matches(target)));
+        bound.map(|opened| opened.value.clone())
     }
 
     /// The secrets without their values, by name.

@@ -10,6 +10,7 @@ mod bombs;
 mod cloud_events;
 mod documented;
 mod events;
+mod grants;
 mod idempotency;
 mod matrix;
 mod secrets;

@@ -267,7 +267,7 @@ impl Effect {
 }
 
 /// A document of ours; it has no part that JSON cannot express.
-pub(super) fn document(value: &impl Serialize) -> Json {
+pub(crate) fn document(value: &impl Serialize) -> Json {
     serde_json::to_string(value).ok().and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_else(Json::null)
 }
 

@@ -14,8 +14,8 @@ use super::{
     gate::Gate,
     no_method, no_route,
     routes::{
-        agents, approval_acts, approvals, audit, deliveries, events, executions, grants, health, links, notices,
-        plugins, schema, secrets, session, tokens, triggers, users, webhooks, workflows,
+        agents, approval_acts, approvals, audit, deliveries, events, executions, grants, health, links, models,
+        notices, plugins, schema, secrets, session, tokens, triggers, users, webhooks, workflows,
     },
 };
 use crate::identity::Role;
@@ -172,6 +172,8 @@ routes! {
     get    Admin    "/api/secrets"                                        => secrets::list;
     put    Admin    "/api/secrets/{secret}"                               => secrets::set, "secret.set";
     delete Admin    "/api/secrets/{secret}"                               => secrets::delete, "secret.delete";
+    get    Viewer   "/api/models"                                         => models::list;
+    post   Admin    "/api/models/{alias}/try"                             => models::try_model, "model.try";
 
     post   Public   "/api/session"                                        => session::create, "session.create";
     get    Viewer   "/api/session"                                        => session::show;

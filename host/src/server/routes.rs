@@ -11,6 +11,7 @@ pub(super) mod executions;
 pub(super) mod grants;
 pub(super) mod health;
 pub(super) mod links;
+pub(super) mod models;
 pub(super) mod notices;
 pub(super) mod plugins;
 pub(super) mod schema;

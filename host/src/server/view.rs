@@ -6,6 +6,7 @@ mod audit;
 mod bus_event;
 mod execution;
 mod grant;
+mod model;
 mod notice;
 mod plugin;
 mod secret;
@@ -25,6 +26,7 @@ pub use self::{
     bus_event::BusEventView,
     execution::{ExecutionSummary, ExecutionView, PausedView},
     grant::{GrantView, PowersView},
+    model::{ModelPriceView, ModelView, TriedModelView},
     notice::NoticeView,
     plugin::{PluginDetail, PluginSummary},
     secret::UserSecretView,

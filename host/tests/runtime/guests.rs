@@ -15,7 +15,11 @@ use weir_engine::{
 };
 use weir_host::runtime::{CallHost, Effect, Powerless, ToolCall, limits};
 
-use super::support::{each, ends_in_time, failed, json, perform, request, run, shared};
+use super::{
+    outside::h24_requests,
+    powers::h10_powers,
+    support::{each, ends_in_time, failed, json, perform, request, run, shared},
+};
 
 include!(concat!(env!("OUT_DIR"), "/guests.rs"));
 

@@ -69,10 +69,19 @@ pub(crate) fn shared() -> &'static Runtime {
 
 /// The component of a guest program.
 pub(crate) fn guest(name: &str) -> Bytes {
+    built(&format!("examples/{name}"), "guests")
+}
+
+/// A bundled plugin.
+pub(crate) fn component(name: &str) -> Bytes {
+    built(name, "plugins")
+}
+
+fn built(name: &str, goal: &str) -> Bytes {
     let target = env::var_os("CARGO_TARGET_DIR")
         .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target")), PathBuf::from);
-    let path = target.join(format!("wasm32-wasip2/plugin/examples/{name}.wasm"));
-    let bytes = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}; run `make guests` first", path.display()));
+    let path = target.join(format!("wasm32-wasip2/plugin/{name}.wasm"));
+    let bytes = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}; run `make {goal}` first", path.display()));
     Bytes::from(bytes)
 }
 
@@ -93,6 +102,7 @@ pub(crate) async fn request(name: &str, input: &str) -> PluginCall {
         name: "run".to_owned(),
         agent: false,
         config: json("{}"),
+        depth: 0,
         input: json(input),
         idempotency_key: "execution/1".to_owned(),
         attempt: 0,

@@ -66,6 +66,7 @@ async fn do_everything(api: &Api) -> Result<String> {
     for verb in ["disable", "enable"] {
         good(api, post.clone(), &format!("/api/plugins/text/{verb}"), Value::Null).await?;
     }
+    good(api, put.clone(), "/api/plugins/text/grants", json!({ "all": true })).await?;
     try_tool(api).await?;
     let secret = json!({ "value": "correct horse battery", "hosts": ["api.example.com"] });
     good(api, put.clone(), "/api/secrets/search-key", secret).await?;

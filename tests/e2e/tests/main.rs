@@ -7,6 +7,7 @@ mod cli;
 mod crash;
 mod durable;
 mod events;
+mod grants;
 mod load;
 mod locked;
 mod nesting;

@@ -59,6 +59,7 @@ pub(crate) async fn list(State(app): State<App>) -> Result<Json<Page<PluginSumma
 pub(crate) struct UploadQuery {
     /// `all` that it asks for; `none`, the default: what the version before was granted, as far as it asks for that.
     #[serde(default)]
+    #[param(inline)]
     grant: Grant,
 }
 
@@ -66,7 +67,9 @@ pub(crate) struct UploadQuery {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Grant {
+    /// All that it asks for.
     All,
+    /// What the version before was granted, as far as it asks for that.
     #[default]
     None,
 }
@@ -253,6 +256,7 @@ fn trial(row: &PluginRow, tool: String, input: Document, config: Document) -> Pl
     PluginCall {
         digest: row.digest.to_string(),
         name: tool,
+        depth: 0,
         agent: false,
         config,
         input,
