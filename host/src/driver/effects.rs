@@ -9,6 +9,7 @@ pub mod http;
 pub mod kv;
 mod leave;
 mod loops;
+mod masked_answer;
 mod model;
 mod outside;
 mod tools;

@@ -1,5 +1,7 @@
 //! Puts a secret together from two halves, and lets it out in the way that it is told.
 
+use std::io::Write as _;
+
 use weir_guests::{Call, Failure, log};
 
 fn run(call: Call) -> Result<String, Failure> {
@@ -14,7 +16,8 @@ fn run(call: Call) -> Result<String, Failure> {
         "base64" => Ok(format!("[{}]", ["", "u", "us"].map(|user| base64(&format!("{user}{secret}"))).join(","))),
         "log" => {
             log::write(log::Level::Info, &format!("sent {secret}, in base64 {}", base64(&secret)));
-            println!("{secret}");
+            // A standard stream that takes nothing is no matter of this test.
+            writeln!(std::io::stdout(), "{secret}").ok();
             eprintln!("{secret:?}");
             // What the limit of a line cuts off leaves the beginning of a secret.
             log::write(log::Level::Info, &format!("{}{secret}", "-".repeat(8192 - secret.len() / 2)));

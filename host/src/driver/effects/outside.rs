@@ -13,6 +13,7 @@ use super::{
     Done, Entry, Running,
     http::{Way, plain_headers},
     kv::{self, Decided, Owner},
+    masked_answer::MaskedAnswer,
 };
 use crate::{
     driver::task::Ask,
@@ -52,7 +53,8 @@ impl Running {
         let result = opened.as_ref().map(|answer| Json::from_value(json!({ "status": answer.status() })));
         let result = result.map_err(Clone::clone);
         self.end(&entry.id, Done::free(result), true).await?;
-        opened
+        let masker = &self.shared.inner.config.masker;
+        opened.map(|answer| Box::new(MaskedAnswer::new(answer, masker)) as Box<dyn HttpAnswer>)
     }
 
     fn way<'w>(&'w self, granted: &'w Arc<Granted>, idempotency_key: &'w str) -> Result<Way<'w>, Failure> {
