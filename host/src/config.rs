@@ -8,7 +8,9 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::{egress::EgressConfig, notify::ChannelConfig};
+use crate::{egress::EgressConfig, models::ModelConfig, notify::ChannelConfig, secrets::Masker};
+
+mod model_variables;
 
 /// The address where the host listens and clients look for it, unless somebody says otherwise.
 pub const LISTEN_DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8787);
@@ -42,6 +44,10 @@ pub struct Config {
     pub egress: EgressConfig,
     /// The ways to reach people, by the names under which human steps list them.
     pub channels: BTreeMap<String, ChannelConfig>,
+    /// Language models, by the names under which plugins and workflows know them.
+    pub models: BTreeMap<String, ModelConfig>,
+    /// A file of prices of models, stronger than the one that comes with the program.
+    pub prices: Option<PathBuf>,
     /// Whether schedules and events start workflows.
     pub schedules: bool,
     /// What links to this host begin with: `https://weir.example.com`; by default `http://` and the address that it listens on.
@@ -49,6 +55,9 @@ pub struct Config {
     /// The program `weir`, which is started to compile plugins; by default the running one.
     #[serde(skip)]
     pub program: Option<PathBuf>,
+    /// Masks the host's secrets, also in what the program logs. A new one by default.
+    #[serde(skip)]
+    pub masker: Masker,
 }
 
 impl Default for Config {
@@ -65,9 +74,12 @@ impl Default for Config {
             secret_key_file: None,
             egress: EgressConfig::default(),
             channels: BTreeMap::new(),
+            models: BTreeMap::new(),
+            prices: None,
             schedules: true,
             public_url: None,
             program: None,
+            masker: Masker::default(),
         }
     }
 }
@@ -113,12 +125,12 @@ impl Config {
             std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
         let parsed: Result<Self, _> = serde_saphyr::from_str(&text);
         let config = parsed.map_err(|e| ConfigError::Parse { path: path.to_owned(), reason: e.to_string() })?;
+        let refused = |setting: String, reason: String| ConfigError::Setting { path: path.to_owned(), setting, reason };
         for (name, channel) in &config.channels {
-            channel.check().map_err(|e| ConfigError::Setting {
-                path: path.to_owned(),
-                setting: format!("channels.{name}"),
-                reason: e.to_string(),
-            })?;
+            channel.check().map_err(|e| refused(format!("channels.{name}"), e.to_string()))?;
+        }
+        for (alias, model) in &config.models {
+            model.check(alias).map_err(|e| refused(format!("models.{alias}"), e.to_string()))?;
         }
         Ok(config)
     }

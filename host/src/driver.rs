@@ -13,6 +13,7 @@ mod ended;
 mod finished;
 mod flight;
 mod live;
+mod masked;
 mod outbox;
 mod perform;
 mod schemas;
@@ -31,7 +32,7 @@ use tokio::sync::{Semaphore, broadcast, mpsc, oneshot, watch};
 use uuid::Uuid;
 use weir_engine::{
     approvers::Approvers,
-    event::{Record, Started},
+    event::Started,
     execution::{Execution, Status},
     id::Timestamp,
     json::Json,
@@ -44,6 +45,7 @@ pub use self::{
     current::CurrentWorkflow,
     ended::Ended,
     finished::Finished,
+    live::{Heard, Piece},
     workflows::{Checked, CompileError, Compiled, check},
 };
 use self::{
@@ -57,7 +59,10 @@ use self::{
     workflows::Workflows,
 };
 use crate::{
+    egress::Egress,
+    models::Gateway,
     runtime::Runtime,
+    secrets::{Masker, Secrets},
     store::{self, Append, Companion, Store, StoreError, WorkflowVersion},
 };
 
@@ -75,10 +80,27 @@ pub struct DriverConfig {
     pub ceilings: Limits,
     /// Wall time of one plugin call where the step names none.
     pub call_timeout: Duration,
+    /// Wall time of one call of an agent where the step names none: models take their time.
+    pub agent_timeout: Duration,
     /// Wall time of one plugin call, whatever the step says.
     pub call_timeout_max: Duration,
     /// How long calls that run may go on when the host stops.
     pub stop_grace: Duration,
+    /// Masks secrets in what executions are given and in what they answer.
+    pub masker: Masker,
+    /// What plugins can reach, as far as they are granted it.
+    pub reach: Reach,
+}
+
+/// What plugins can reach through the host, as far as they are granted it.
+#[derive(Debug, Clone, Default)]
+pub struct Reach {
+    /// Language models.
+    pub models: Gateway,
+    /// The way out; `None`: there is none.
+    pub egress: Option<Egress>,
+    /// What is put into requests on the way out.
+    pub secrets: Option<Secrets>,
 }
 
 impl Default for DriverConfig {
@@ -92,8 +114,11 @@ impl Default for DriverConfig {
                 ..Limits::default()
             },
             call_timeout: Duration::from_secs(30),
-            call_timeout_max: Duration::from_secs(600),
+            agent_timeout: Duration::from_secs(600),
+            call_timeout_max: Duration::from_secs(3_600),
             stop_grace: Duration::from_secs(5),
+            masker: Masker::default(),
+            reach: Reach::default(),
         }
     }
 }
@@ -262,6 +287,7 @@ impl Driver {
     /// Too much runs, the host stops, or the store refuses; nothing was started then.
     pub async fn start(&self, start: StartExecution) -> Result<StartAnswer, StartError> {
         let inner = &self.inner;
+        let start = masked::start(start, &inner.config.masker);
         if *inner.stopping.borrow() {
             return Err(StartError::Stopping);
         }
@@ -334,9 +360,9 @@ impl Driver {
         self.deliver(id, |reply| News::Reassign { reassign: reassign.clone(), reply }).await?
     }
 
-    /// Committed events of an execution from here on. Read the log afterwards, and drop what comes twice.
+    /// Committed events of an execution from here on, and what models say meanwhile. Read the log afterwards, and drop what comes twice.
     #[must_use]
-    pub fn subscribe(&self, id: &str) -> broadcast::Receiver<Arc<Vec<Record>>> {
+    pub fn subscribe(&self, id: &str) -> broadcast::Receiver<Heard> {
         self.inner.live.subscribe(id)
     }
 

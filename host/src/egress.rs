@@ -10,6 +10,7 @@
 //! [`Policy`] says so; each one is checked like the first request.
 
 mod address;
+mod client;
 mod error;
 mod host_port;
 mod http;
@@ -30,6 +31,7 @@ use tokio::{net::TcpStream, sync::Semaphore, time::timeout};
 
 pub use self::{
     address::{Kind, kind},
+    client::{ClientFailure, HttpClient},
     error::EgressError,
     host_port::{HostPort, HostPortError},
     http::{Answer, Request, Response, check_url},
@@ -101,7 +103,7 @@ impl Egress {
     pub async fn dial(&self, target: &HostPort) -> Result<TcpStream, EgressError> {
         let late = |_| EgressError::Timeout { target: target.clone(), after: CONNECT_TIMEOUT };
         let dialled = async {
-            let addresses = self.checked_addresses(target).await?;
+            let addresses = self.checked(target).await?;
             connect(target, &addresses).await
         };
         timeout(CONNECT_TIMEOUT, dialled).await.map_err(late)?
@@ -117,7 +119,10 @@ impl Egress {
     }
 
     /// The addresses that the target has, each one checked. These, and no others, may be dialled.
-    async fn checked_addresses(&self, target: &HostPort) -> Result<Vec<SocketAddr>, EgressError> {
+    ///
+    /// # Errors
+    /// The target is refused, or does not exist.
+    pub async fn checked(&self, target: &HostPort) -> Result<Vec<SocketAddr>, EgressError> {
         let found = match target.address() {
             Some(address) => vec![address],
             None => self.resolved(target).await?,

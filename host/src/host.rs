@@ -7,22 +7,24 @@ use tokio::{net::TcpListener, task::JoinHandle};
 use crate::{
     accounts::Accounts,
     config::Config,
-    driver::{Driver, DriverConfig},
-    egress::Egress,
+    driver::{Driver, DriverConfig, Reach},
+    egress::{Egress, HostPort},
+    models::{self, Gateway, Key, Keys, PriceTable, PriceTableError},
     notices::Notices,
     runtime::{Runtime, RuntimeConfig, RuntimeError},
+    secrets::{self, Masker, OpenVaultError, Secrets},
     server::{
         self, App, AppParts,
         auth::{AdminToken, TokenError},
         network::Network,
         shutdown::{self, Trigger},
     },
-    store::{NewSecret, Store, StoreError, StoreOptions},
+    store::{Store, StoreError, StoreOptions},
     trigger::{
         Triggers,
         webhook::{self, Webhooks},
     },
-    vault::{self, KEY_VARIABLE, KeySource, Secret, SecretKey, SecretKeyError, Vault, VaultError},
+    vault::{KEY_VARIABLE, KeySource, Secret},
 };
 
 mod housekeeping;
@@ -46,14 +48,15 @@ pub enum StartHostError {
     /// The program's own path is not known, so that it cannot start itself to compile plugins.
     #[error("could not find this program's own file")]
     Program(#[source] io::Error),
-    /// There is no key for the secrets.
+    /// The secrets cannot be opened.
     #[error(transparent)]
-    SecretKey(#[from] SecretKeyError),
-    /// The key for the secrets is another one than before.
-    #[error(
-        "could not open the secrets with this key: they were sealed with another one; give back the key of before, in {KEY_VARIABLE}, secret_key_file or the data directory"
-    )]
-    WrongSecretKey(#[source] VaultError),
+    Vault(#[from] OpenVaultError),
+    /// A configured model cannot work.
+    #[error("could not set up the models: {0}")]
+    Models(#[source] models::Problem),
+    /// The prices of models cannot be read.
+    #[error(transparent)]
+    Prices(#[from] PriceTableError),
     /// There is no admin token.
     #[error(transparent)]
     Token(#[from] TokenError),
@@ -92,12 +95,18 @@ impl Host {
     pub async fn start(config: Config) -> Result<Running, StartHostError> {
         let store = Store::open(StoreOptions::new(&config.data)).await?;
         let token = AdminToken::load_or_create(&config.data)?;
-        let vault = open_vault(&config, &store).await?;
+        let vault = secrets::open_vault(&key_source(&config), &store).await?;
+        let secrets = Secrets::open(store.clone(), vault.clone(), config.masker.clone()).await?;
+        learn_own(&config, &token.token, secrets.masker());
         let runtime = Arc::new(Runtime::new(runtime_config(&config)?)?);
         let listen = |source| StartHostError::Listen { address: config.listen, source };
         let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
-        let driver = Driver::new(store.clone(), Arc::clone(&runtime), DriverConfig::default());
+        let egress = Egress::new(config.egress.clone());
+        let models = models(&config, &egress, &secrets)?;
+        let reach = Reach { models, egress: Some(egress.clone()), secrets: Some(secrets.clone()) };
+        let driver_config = DriverConfig { masker: secrets.masker().clone(), reach, ..DriverConfig::default() };
+        let driver = Driver::new(store.clone(), Arc::clone(&runtime), driver_config);
         let (trigger, stop) = shutdown::pair();
         let triggers = Triggers::new(store.clone(), driver.clone());
         let accounts = Accounts::open(store.clone(), &token.token).await?;
@@ -105,16 +114,17 @@ impl Host {
         let public_url = public_url(&config, address);
         let notices = Notices {
             store: store.clone(),
-            egress: Egress::new(config.egress.clone()),
+            egress,
             channels: config.channels.clone(),
             public_url: Arc::clone(&public_url),
         };
-        let webhooks = Webhooks::new(store.clone(), triggers.clone(), vault);
+        let webhooks = Webhooks::new(store.clone(), triggers.clone(), vault, secrets.masker().clone());
         let app = App::new(AppParts {
             store: store.clone(),
             driver: driver.clone(),
             triggers: triggers.clone(),
             webhooks,
+            secrets,
             runtime,
             accounts: accounts.clone(),
             network,
@@ -158,22 +168,41 @@ fn runtime_config(config: &Config) -> Result<RuntimeConfig, StartHostError> {
     Ok(runtime)
 }
 
-/// The vault of a data directory: its key must be the one that was used before.
-async fn open_vault(config: &Config, store: &Store) -> Result<Vault, StartHostError> {
-    let (name, id) = vault::CHECK;
-    let known = store.secrets(name).await?.into_iter().find(|row| &*row.id == id);
-    let text = std::env::var(KEY_VARIABLE).ok().filter(|text| !text.is_empty()).map(Secret::new);
-    let source = KeySource { text, file: config.secret_key_file.clone(), data_dir: config.data.clone() };
-    let vault = Vault::new(&SecretKey::load(&source, known.is_none())?);
-    match known {
-        Some(row) => vault.check(&row.sealed).map_err(StartHostError::WrongSecretKey)?,
-        None => {
-            let sealed = vault.check_value().map_err(StartHostError::WrongSecretKey)?;
-            let new = NewSecret { id: id.to_owned(), name: name.to_owned(), sealed, created_by: "host".to_owned() };
-            store.add_secret(new, Vec::new()).await?;
+/// The gateway to the configured models. Keys that are secrets are looked up at each request.
+fn models(config: &Config, egress: &Egress, secrets: &Secrets) -> Result<Gateway, StartHostError> {
+    let prices = PriceTable::load(config.prices.as_deref())?;
+    let keys: Arc<dyn Keys> = Arc::new(SecretKeys(secrets.clone()));
+    Gateway::new(&config.models, &prices, egress, &keys).map_err(StartHostError::Models)
+}
+
+/// Keys of models that are kept as secrets.
+struct SecretKeys(Secrets);
+
+impl Keys for SecretKeys {
+    fn key(&self, name: &str, target: &HostPort) -> Option<Key> {
+        self.0.key_to(name, target).map(|secret| Key::new(secret.reveal().to_owned()))
+    }
+}
+
+/// What the host itself holds and nobody should see.
+fn learn_own(config: &Config, admin_token: &str, masker: &Masker) {
+    masker.learn("admin-token", &Secret::new(admin_token));
+    for (alias, model) in &config.models {
+        if let Some(key) = model.key_of_environment() {
+            masker.learn(&format!("model/{alias}"), &Secret::new(key));
         }
     }
-    Ok(vault)
+    for (name, channel) in &config.channels {
+        for secret in channel.secrets() {
+            masker.learn(&format!("channel/{name}"), &secret);
+        }
+    }
+}
+
+/// Where the key of the secrets is to be found.
+fn key_source(config: &Config) -> KeySource {
+    let text = std::env::var(KEY_VARIABLE).ok().filter(|text| !text.is_empty()).map(Secret::new);
+    KeySource { text, file: config.secret_key_file.clone(), data_dir: config.data.clone() }
 }
 
 async fn recover(driver: Driver, triggers: Triggers, app: App, schedules: bool) -> Result<(), StoreError> {

@@ -34,6 +34,8 @@ pub use self::{
     upload::{Inspected, UploadError},
 };
 
+/// How deep agents may call agents, the one of the step counted.
+pub const DEPTHS: usize = 4;
 /// Uploads that are under way, waiting ones included.
 const UPLOADS_WAITING_MAX: usize = 8;
 
@@ -50,8 +52,8 @@ pub struct RuntimeConfig {
     pub compile_limits: CompileLimits,
     /// Tools that run at the same time.
     pub tool_slots: u32,
-    /// Agents that run at the same time. They have slots of their own: agents that wait for tools cannot keep the
-    /// tools from running.
+    /// Agents that run at the same time, those that were called by agents not counted: each depth has as many. They have
+    /// slots of their own: agents that wait for tools, or for agents that they called, cannot keep those from running.
     pub agent_slots: u32,
 }
 
@@ -63,7 +65,7 @@ impl RuntimeConfig {
     pub fn new(components_dir: PathBuf, cache_dir: PathBuf) -> io::Result<Self> {
         let compiler = std::env::current_exe()?;
         let compile_limits = CompileLimits::default();
-        Ok(Self { components_dir, cache_dir, compiler, compile_limits, tool_slots: 48, agent_slots: 16 })
+        Ok(Self { components_dir, cache_dir, compiler, compile_limits, tool_slots: 48, agent_slots: 48 })
     }
 }
 
@@ -89,6 +91,8 @@ pub struct PluginCall {
     pub agent: bool,
     /// The step's configuration.
     pub config: Json,
+    /// How many agents call each other around it: 0 for the call of a step.
+    pub depth: usize,
     /// What to work on.
     pub input: Json,
     /// The same for every attempt of the same call; the plugin's clock and random numbers follow from it.
@@ -120,7 +124,8 @@ pub struct CallOutcome {
 pub struct Runtime {
     catalog: Catalog,
     tools: Semaphore,
-    agents: Semaphore,
+    /// By the depth of their calls.
+    agents: [Semaphore; DEPTHS],
     uploads: Semaphore,
     uploads_waiting: Semaphore,
 }
@@ -131,7 +136,8 @@ impl Runtime {
     /// # Errors
     /// When the machine or the cache directory does not allow it.
     pub fn new(config: RuntimeConfig) -> Result<Self, RuntimeError> {
-        let slots = config.tool_slots.saturating_add(config.agent_slots).max(1);
+        let agents = config.agent_slots.max(1);
+        let slots = config.tool_slots.saturating_add(agents.saturating_mul(DEPTHS as u32)).max(1);
         let engine = engine::pooled(slots).map_err(RuntimeError::Engine)?;
         let cache = Cache::open(config.cache_dir.clone(), &engine)
             .map_err(|error| RuntimeError::Cache(config.cache_dir, error))?;
@@ -140,7 +146,7 @@ impl Runtime {
         Ok(Self {
             catalog,
             tools: Semaphore::new(config.tool_slots.max(1) as usize),
-            agents: Semaphore::new(config.agent_slots.max(1) as usize),
+            agents: std::array::from_fn(|_| Semaphore::new(agents as usize)),
             uploads: Semaphore::new(1),
             uploads_waiting: Semaphore::new(UPLOADS_WAITING_MAX),
         })

@@ -32,6 +32,7 @@ use crate::{
     accounts::{Accounts, throttle::Throttle},
     driver::{CurrentWorkflow, Driver},
     runtime::Runtime,
+    secrets::Secrets,
     store::Store,
     trigger::{Triggers, webhook::Webhooks},
 };
@@ -85,6 +86,8 @@ pub struct Parts {
     pub triggers: Triggers,
     /// Takes what comes in at webhooks.
     pub webhooks: Webhooks,
+    /// Keeps people's secrets, and masks all.
+    pub secrets: Secrets,
     /// Runs plugins.
     pub runtime: Arc<Runtime>,
     /// Knows who may come in.
@@ -125,6 +128,8 @@ pub struct AppParts {
     pub triggers: Triggers,
     /// Takes what comes in at webhooks.
     pub webhooks: Webhooks,
+    /// Keeps people's secrets, and masks all.
+    pub secrets: Secrets,
     /// Runs plugins.
     pub runtime: Arc<Runtime>,
     /// Knows who may come in.
@@ -151,13 +156,14 @@ impl App {
     /// The API over these parts; not ready until [`App::set_ready`].
     #[must_use]
     pub fn new(parts: AppParts) -> Self {
-        let AppParts { store, driver, triggers, webhooks, runtime, accounts, .. } = parts;
+        let AppParts { store, driver, triggers, webhooks, secrets, runtime, accounts, .. } = parts;
         let AppParts { network, connections_per_address, shutdown, public_url, .. } = parts;
         Self(Arc::new(Parts {
             store,
             driver,
             triggers,
             webhooks,
+            secrets,
             runtime,
             accounts,
             network,

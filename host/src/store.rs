@@ -75,7 +75,7 @@ pub use self::{
     occurrences::{Moved, NewOccurrence, OccurrenceRow, OccurrenceStatus, UnfinishedOfSchedule},
     plugins::{Installed, NewPlugin, PluginRow},
     precedence::Precedence,
-    secrets::{NewSecret, SECRETS_MAX, SecretRow},
+    secrets::{NewSecret, NewUserSecret, Resealed, SECRETS_MAX, SecretRow, UserSecretRow},
     sessions::{NewSession, SessionRow},
     steps::{StepCursor, StepOutput, StepPage, StepRow, StepStatus},
     tokens::{NewToken, TokenRow},

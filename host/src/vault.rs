@@ -15,7 +15,7 @@ use chacha20poly1305::{
 use sha2::{Digest as _, Sha256};
 
 pub use self::{
-    key::{KEY_FILE, KEY_VARIABLE, KeySource, SecretKey, SecretKeyError},
+    key::{KEY_FILE, KEY_VARIABLE, KeySource, NEXT_KEY_FILE, SecretKey, SecretKeyError},
     secret::Secret,
 };
 

@@ -6,7 +6,7 @@ pub(crate) mod support;
 
 use serde_json::{Value, json};
 use weir_engine::{event::Event, execution::Status, failure::FailureCode, id::CallId, limits::Limits};
-use weir_host::driver::{DecideError, SignalError};
+use weir_host::driver::{DecideError, Heard, SignalError};
 
 use self::support::{Bench, PATIENCE, answer, start};
 
@@ -164,7 +164,8 @@ async fn live_events_are_the_log_in_order() {
     bench.driver.decide(&id, answer("yes")).await.unwrap();
     let mut seen = Vec::new();
     while !matches!(seen.last(), Some(Event::ExecutionCompleted { .. })) {
-        let records = tokio::time::timeout(PATIENCE, live.recv()).await.unwrap().unwrap();
+        let heard = tokio::time::timeout(PATIENCE, live.recv()).await.unwrap().unwrap();
+        let Heard::Events(records) = heard else { continue };
         seen.extend(records.iter().map(|record| record.event.clone()));
     }
     let log = bench.store.load(&id).await.unwrap();

@@ -4,6 +4,7 @@
 
 mod driver;
 mod egress;
+mod models;
 mod notify;
 mod peer;
 mod runtime;

@@ -16,6 +16,8 @@ pub(crate) enum Said {
     Once(Vec<u8>),
     /// The first bytes, and then the second ones again and again for as long as anybody listens.
     Endless(Vec<u8>, Vec<u8>),
+    /// These bytes piece by piece, and the end.
+    Pieces(Vec<Vec<u8>>),
     /// These bytes, and then nothing for as long as anybody listens.
     Silent(Vec<u8>),
 }
@@ -96,6 +98,14 @@ pub(crate) async fn exchange(
     match rule(&request) {
         Said::Once(answer) => {
             stream.write_all(&answer).await?;
+            stream.shutdown().await
+        }
+        Said::Pieces(pieces) => {
+            for piece in pieces {
+                stream.write_all(&piece).await?;
+                stream.flush().await?;
+                tokio::task::yield_now().await;
+            }
             stream.shutdown().await
         }
         Said::Endless(first, again) => {

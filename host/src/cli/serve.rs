@@ -64,6 +64,7 @@ impl Serve {
             config.log.clone_from(log);
         }
         config.log_json |= self.log_json;
+        config.add_model_of_environment(|name| std::env::var(name).ok())?;
         Ok(config)
     }
 }

@@ -14,7 +14,7 @@ use weir_engine::{
 };
 
 pub use self::permit::may_decide;
-use super::SignalError;
+use super::{SignalError, effects::edited};
 use crate::{
     identity::{Principal, Role},
     schema::{self, SchemaProblem},
@@ -212,6 +212,10 @@ fn check(decision: &Decision, request: &Value) -> Result<(), DecideError> {
     if let Some(form) = request.get("form_schema") {
         let data = decision.data.as_ref().map_or(&Value::Null, Json::value);
         problems.extend(schema::problems(form, data).into_iter().map(|problem| problem.within("/data")));
+    }
+    if let Some(arguments) = edited(request, chosen) {
+        let data = decision.data.as_ref().map_or(&Value::Null, Json::value);
+        problems.extend(schema::problems(arguments, data).into_iter().map(|problem| problem.within("/data")));
     }
     if problems.is_empty() { Ok(()) } else { Err(DecideError::Unfit(problems)) }
 }

@@ -3,6 +3,7 @@
 //! Calls of plugins without powers are pure computations, so they run ahead of the commit; their events ride on a
 //! later append. Everything that is seen outside (answers, live events) waits for the commit.
 
+mod effects;
 mod people;
 
 use std::{
@@ -19,10 +20,13 @@ use tokio::{
 use weir_engine::{
     approvers::Approvers,
     event::Record,
-    execution::{Command, Execution, Input},
+    execution::{self, Command, Execution, Input, Verdict},
+    failure::Failure,
     id::{CallId, EffectId, Seq, Timestamp},
-    limits::Amounts,
+    limits::{Limits, Room},
 };
+
+pub(super) use self::effects::{Admission, Ask, Begin, End};
 
 use super::{
     Ended, Finished, Inner, SignalError,
@@ -57,8 +61,14 @@ pub(super) enum News {
     },
     /// Its time may have come.
     Wake { reply: oneshot::Sender<()> },
-    /// A running agent wants to call a tool.
-    Reserve { call: CallId, effect: EffectId, amounts: Amounts, reply: oneshot::Sender<()> },
+    /// A running call wants to begin effects.
+    Begin { begin: Box<Begin>, reply: oneshot::Sender<Result<Admission, Failure>> },
+    /// An effect is over.
+    End { end: Box<End>, reply: oneshot::Sender<()> },
+    /// A running call wants to call tools that people must allow.
+    Leave { call: CallId, asks: Vec<execution::Ask>, reply: oneshot::Sender<Vec<Verdict>> },
+    /// A running call wants to know what is left.
+    Room { call: CallId, within: Vec<(EffectId, Limits)>, reply: oneshot::Sender<Room> },
 }
 
 /// A reply that is due once the events up to `seq` are on disk.
@@ -275,13 +285,10 @@ impl Task {
                 self.feed(Input::TimeReached);
                 let _ = reply.send(());
             }
-            News::Reserve { call, effect, amounts, reply } => {
-                self.feed(Input::Reserve { call, effect: effect.clone(), amounts });
-                // Not admitted: the call is over or parked, and its future is dropped at the next reconcile.
-                if self.execution.is_admitted(call, &effect) {
-                    let _ = reply.send(());
-                }
-            }
+            News::Begin { begin, reply } => self.on_begin(*begin, reply),
+            News::End { end, reply } => self.on_end(*end, reply),
+            News::Leave { call, asks, reply } => self.on_leave(call, asks, reply),
+            News::Room { call, within, reply } => self.on_room(call, &within, reply),
             News::Cancel { cancelled_by, reason, companions, reply } => {
                 self.on_cancel(Input::Cancel { cancelled_by, reason }, companions, reply);
             }

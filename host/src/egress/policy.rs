@@ -108,6 +108,12 @@ impl HostPattern {
         port_fits && (if self.below { target.is_below(&self.host) } else { target.has_same_host(&self.host) })
     }
 
+    /// Whether it names a port, rather than meaning those of http and https.
+    #[must_use]
+    pub fn names_port(&self) -> bool {
+        self.port.is_some()
+    }
+
     /// What both mean, if there is anything: a pattern that is within another is what both have in common.
     #[must_use]
     pub fn common(&self, other: &Self) -> Option<Self> {
@@ -189,6 +195,11 @@ impl Caller {
     #[must_use]
     pub fn under(&self, policy: Policy) -> Self {
         Self { policy, requests: Arc::clone(&self.requests) }
+    }
+
+    /// Counts a request that was sent some other way.
+    pub fn count(&self) {
+        self.requests.fetch_add(1, Ordering::Relaxed);
     }
 
     /// What it may do.

@@ -55,7 +55,8 @@ impl Hop {
 }
 
 fn harmless(headers: &HeaderMap) -> HeaderMap {
-    let kept = headers.iter().filter(|(name, _)| HARMLESS.contains(name));
+    // A value that is marked as sensitive holds a secret, whatever the header is called.
+    let kept = headers.iter().filter(|(name, value)| HARMLESS.contains(name) && !value.is_sensitive());
     kept.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
@@ -105,6 +106,19 @@ mod tests {
             let other = next(307, place).unwrap().unwrap();
             assert!(!other.headers.contains_key(AUTHORIZATION) && !other.headers.contains_key("x-api-key"), "{place}");
             assert!(other.headers.contains_key(CONTENT_TYPE), "{place}");
+        }
+    }
+
+    #[test]
+    fn another_origin_learns_no_secret_of_a_harmless_header() {
+        let mut hop = post();
+        let mut agent = HeaderValue::from_static("hunter2");
+        agent.set_sensitive(true);
+        hop.headers.insert(USER_AGENT, agent);
+        for (place, kept) in [("/z", true), ("https://b.example/", false)] {
+            let answer = HeaderMap::from_iter([(LOCATION, HeaderValue::from_static(place))]);
+            let next = hop.next(StatusCode::TEMPORARY_REDIRECT, &answer).unwrap().unwrap();
+            assert_eq!(next.headers.contains_key(USER_AGENT), kept, "{place}");
         }
     }
 

@@ -29,13 +29,18 @@ impl Tls {
         Self { roots, config: OnceCell::new() }
     }
 
+    /// The one configuration of all that leaves the host.
+    pub(super) async fn configuration(&self) -> io::Result<&Arc<ClientConfig>> {
+        self.config.get_or_try_init(|| load(self.roots.clone())).await
+    }
+
     pub(super) async fn connect(
         &self,
         stream: TcpStream,
         target: &HostPort,
     ) -> Result<TlsStream<TcpStream>, EgressError> {
         let failed = |source| EgressError::Tls { target: target.clone(), source };
-        let config = self.config.get_or_try_init(|| load(self.roots.clone())).await.map_err(failed)?;
+        let config = self.configuration().await.map_err(failed)?;
         let name = ServerName::try_from(target.host()).map_err(|e| failed(io::Error::other(e)))?;
         TlsConnector::from(Arc::clone(config)).connect(name, stream).await.map_err(failed)
     }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::Secret;
 use crate::{
     egress::{self, HostPort},
+    vault,
     webhook_signature::SigningSecret,
 };
 
@@ -104,6 +105,26 @@ pub struct EmailAddress(pub(super) Mailbox);
 #[error("{reason}")]
 pub struct ChannelError {
     reason: String,
+}
+
+impl ChannelConfig {
+    /// The secrets that the channel uses, as far as they can be read now: those that are written down, those in files,
+    /// and of a URL that is secret also what stands behind its host.
+    #[must_use]
+    pub fn secrets(&self) -> Vec<vault::Secret> {
+        let (written, file) = match self {
+            Self::Ui => return Vec::new(),
+            Self::Email(email) => (&email.password, &email.password_file),
+            Self::Webhook(webhook) => (&webhook.secret, &webhook.secret_file),
+            Self::Slack(slack) => (&slack.url, &slack.url_file),
+        };
+        let from_file = || super::secret::read_now(file.as_deref()?);
+        let Some(secret) = written.as_ref().map(|secret| secret.reveal().to_owned()).or_else(from_file) else {
+            return Vec::new();
+        };
+        let path = url::Url::parse(&secret).ok().map(|url| vault::Secret::new(url.path()));
+        path.into_iter().chain([vault::Secret::new(secret)]).collect()
+    }
 }
 
 impl ChannelError {

@@ -53,6 +53,14 @@ pub(super) async fn read(written: Option<&Secret>, file: Option<&Path>) -> Resul
     Ok(text.lines().next().unwrap_or_default().trim().to_owned())
 }
 
+/// The first line of a file, if it can be read.
+pub(super) fn read_now(path: &Path) -> Option<String> {
+    let mut text = String::new();
+    std::io::Read::read_to_string(&mut std::io::Read::take(std::fs::File::open(path).ok()?, FILE_BYTES_MAX), &mut text)
+        .ok()?;
+    Some(text.lines().next().unwrap_or_default().trim().to_owned())
+}
+
 async fn read_file(path: &Path) -> std::io::Result<String> {
     let mut text = String::new();
     tokio::fs::File::open(path).await?.take(FILE_BYTES_MAX).read_to_string(&mut text).await?;

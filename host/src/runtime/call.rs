@@ -14,7 +14,7 @@ use weir_engine::{
 };
 
 use super::{
-    CallHost, CallOutcome, PluginCall, Runtime,
+    CallHost, CallOutcome, DEPTHS, PluginCall, Runtime,
     bindings::{exports::weir::plugin::plugin, weir::plugin::types},
     catalog::{LoadError, Ready, is_digest},
     imports::{CallContext, CallState, log::locked},
@@ -30,7 +30,7 @@ impl Runtime {
             Ok(ready) => ready,
             Err(failure) => return CallOutcome { result: Err(failure), report: Report::default() },
         };
-        let slots = if call.agent { &self.agents } else { &self.tools };
+        let slots = if call.agent { &self.agents[call.depth.min(DEPTHS - 1)] } else { &self.tools };
         let Ok(_slot) = slots.acquire().await else {
             let failure = Failure::new(FailureCode::Interrupted, "the host is stopping");
             return CallOutcome { result: Err(failure), report: Report::default() };

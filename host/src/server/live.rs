@@ -21,7 +21,7 @@ use tokio::sync::{
 use utoipa::ToSchema;
 use weir_engine::{
     event::{Event, Record},
-    id::Seq,
+    id::{CallId, EffectId, Seq},
 };
 
 use super::{
@@ -29,6 +29,7 @@ use super::{
     error::{ApiError, Code},
     view::{Page, Time},
 };
+use crate::driver::{Heard, Piece};
 
 /// A comment goes out after this long without an event, so that dead connections are noticed.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -69,6 +70,29 @@ impl EventView {
     }
 }
 
+/// A piece of an answer that a model is giving. It has no number: it is not kept, and who missed it reads the whole answer
+/// in the step's transcript.
+#[derive(Debug, Serialize)]
+struct PieceView<'p> {
+    /// The visit of the step that asked.
+    call: CallId,
+    /// Which effect of it.
+    effect: &'p EffectId,
+    /// The text.
+    text: &'p str,
+}
+
+impl<'p> PieceView<'p> {
+    fn new(piece: &'p Piece) -> Self {
+        Self { call: piece.call, effect: &piece.effect, text: &piece.text }
+    }
+
+    fn frame(&self) -> Result<String, ApiError> {
+        let data = serde_json::to_string(self).map_err(ApiError::internal)?;
+        Ok(format!("event: model_text\ndata: {data}\n\n"))
+    }
+}
+
 /// A page of the events that happened after number `after`.
 pub(super) async fn page(app: &App, id: &str, after: Seq, limit: u32) -> Result<Page<EventView>, ApiError> {
     let count = usize::try_from(limit).unwrap_or(usize::MAX);
@@ -101,7 +125,7 @@ pub(super) fn stream(app: App, id: Arc<str>, after: Seq) -> Result<Response, Api
 struct Feed {
     app: App,
     id: Arc<str>,
-    receiver: broadcast::Receiver<Arc<Vec<Record>>>,
+    receiver: broadcast::Receiver<Heard>,
     /// The number of the last event that was sent.
     seen: Seq,
     phase: Phase,
@@ -151,8 +175,11 @@ impl Feed {
     async fn live(&mut self) -> Result<Option<String>, ApiError> {
         tokio::select! {
             news = self.receiver.recv() => match news {
-                Ok(records) if records.first().is_some_and(|first| first.seq > self.seen + 1) => self.read_again(),
-                Ok(records) => self.tell(&records),
+                Ok(Heard::Events(records)) if records.first().is_some_and(|first| first.seq > self.seen + 1) => {
+                    self.read_again()
+                }
+                Ok(Heard::Events(records)) => self.tell(&records),
+                Ok(Heard::Piece(piece)) => PieceView::new(&piece).frame().map(Some),
                 Err(RecvError::Lagged(_)) => self.read_again(),
                 Err(RecvError::Closed) => {
                     tokio::time::sleep(RESUBSCRIBE).await;

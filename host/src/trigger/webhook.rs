@@ -28,7 +28,7 @@ pub use self::{
 use self::{endpoint::Endpoints, refusals::Refusals};
 use super::Triggers;
 pub use super::config::Scheme;
-use crate::{store::Store, vault::Vault};
+use crate::{secrets::Masker, store::Store, vault::Vault};
 
 /// Takes what comes in at webhooks, and keeps their secrets. Clones share it.
 #[derive(Clone)]
@@ -38,15 +38,16 @@ struct Inner {
     store: Store,
     triggers: Triggers,
     vault: Vault,
+    masker: Masker,
     endpoints: Endpoints,
     refusals: Refusals,
 }
 
 impl Webhooks {
-    /// Webhooks for these triggers, with secrets that this vault opens.
+    /// Webhooks for these triggers, with secrets that this vault opens. `masker` learns those that are added.
     #[must_use]
-    pub fn new(store: Store, triggers: Triggers, vault: Vault) -> Self {
+    pub fn new(store: Store, triggers: Triggers, vault: Vault, masker: Masker) -> Self {
         let (endpoints, refusals) = (Endpoints::default(), Refusals::default());
-        Self(Arc::new(Inner { store, triggers, vault, endpoints, refusals }))
+        Self(Arc::new(Inner { store, triggers, vault, masker, endpoints, refusals }))
     }
 }

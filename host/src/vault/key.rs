@@ -14,6 +14,8 @@ use zeroize::Zeroizing;
 pub const KEY_FILE: &str = "secret-key";
 /// The environment variable that may hold the key.
 pub const KEY_VARIABLE: &str = "WEIR_SECRET_KEY";
+/// The file in the data directory that holds the next key while the key is being changed.
+pub const NEXT_KEY_FILE: &str = "secret-key.next";
 const KEY_BYTES: usize = 32;
 
 /// 32 bytes that secrets are sealed with. They do not show themselves, and are wiped when they are let go.
@@ -76,6 +78,12 @@ impl SecretKey {
         Self(Zeroizing::new(bytes))
     }
 
+    /// A new key of random bytes.
+    #[must_use]
+    pub fn generate() -> Self {
+        Self::from_bytes(rand::random())
+    }
+
     pub(super) fn bytes(&self) -> &[u8; KEY_BYTES] {
         &self.0
     }
@@ -112,7 +120,11 @@ impl SecretKey {
         Ok(Self::from_bytes(bytes))
     }
 
-    fn read(path: &Path) -> Result<Self, SecretKeyError> {
+    /// Reads the key in a file.
+    ///
+    /// # Errors
+    /// The file cannot be read, or holds no key.
+    pub fn read(path: &Path) -> Result<Self, SecretKeyError> {
         match fs::read_to_string(path).map(Zeroizing::new) {
             Ok(text) => Self::parse(&text, &path.display().to_string()),
             Err(source) => Err(SecretKeyError::Read { path: path.to_owned(), source }),
@@ -120,20 +132,88 @@ impl SecretKey {
     }
 
     fn make(path: PathBuf) -> Result<Self, SecretKeyError> {
-        let key = Self::from_bytes(rand::random());
-        let write = || -> io::Result<()> {
-            // Written beside and renamed: a crash never leaves half a key behind.
-            let draft = path.with_extension("new");
-            let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
-            writeln!(file, "{}", *Zeroizing::new(STANDARD.encode(key.bytes())))?;
-            file.sync_all()?;
-            fs::rename(&draft, &path)?;
-            // What is sealed with it must not outlive its name in the directory.
-            path.parent().map_or(Ok(()), |directory| fs::File::open(directory)?.sync_all())
-        };
-        write().map_err(|source| SecretKeyError::Create { path: path.clone(), source })?;
+        let key = Self::generate();
+        // Written beside and renamed: a crash never leaves half a key behind.
+        let draft = path.with_extension("new");
+        let written = key.write(&draft).and_then(|()| renamed(&draft, &path));
+        written.map_err(|source| SecretKeyError::Create { path, source })?;
         Ok(key)
     }
+
+    /// Keeps the key in a new file that only this user can read.
+    ///
+    /// # Errors
+    /// There is a file already, or none can be written.
+    pub fn write_new(&self, path: &Path) -> Result<(), SecretKeyError> {
+        let failed = |source| SecretKeyError::Create { path: path.to_owned(), source };
+        let open = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+        self.write_to(open.map_err(failed)?).and_then(|()| synced_directory(path)).map_err(failed)
+    }
+
+    fn write(&self, path: &Path) -> io::Result<()> {
+        self.write_to(fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?)
+    }
+
+    fn write_to(&self, mut file: fs::File) -> io::Result<()> {
+        writeln!(file, "{}", *Zeroizing::new(STANDARD.encode(self.bytes())))?;
+        file.sync_all()
+    }
+}
+
+impl KeySource {
+    /// Whether the key lies in the data directory, where the host itself keeps it.
+    #[must_use]
+    pub fn is_in_data_dir(&self) -> bool {
+        self.text.is_none() && self.file.is_none()
+    }
+
+    /// The next key, if a change of the key was broken off.
+    ///
+    /// # Errors
+    /// There is one that cannot be read.
+    pub fn next(&self) -> Result<Option<SecretKey>, SecretKeyError> {
+        let path = self.data_dir.join(NEXT_KEY_FILE);
+        if self.is_in_data_dir() && path.exists() { SecretKey::read(&path).map(Some) } else { Ok(None) }
+    }
+
+    /// Keeps the next key beside the key.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn keep_next(&self, key: &SecretKey) -> Result<(), SecretKeyError> {
+        let path = self.data_dir.join(NEXT_KEY_FILE);
+        let written = key.write(&path).and_then(|()| synced_directory(&path));
+        written.map_err(|source| SecretKeyError::Create { path, source })
+    }
+
+    /// Puts the next key in the key's place.
+    ///
+    /// # Errors
+    /// The file cannot be moved.
+    pub fn promote_next(&self) -> Result<(), SecretKeyError> {
+        let path = self.data_dir.join(KEY_FILE);
+        let moved = renamed(&self.data_dir.join(NEXT_KEY_FILE), &path);
+        moved.map_err(|source| SecretKeyError::Create { path, source })
+    }
+
+    /// Lets the next key go: nothing was sealed with it.
+    pub fn drop_next(&self) {
+        if self.is_in_data_dir() {
+            // There is none as a rule.
+            fs::remove_file(self.data_dir.join(NEXT_KEY_FILE)).ok();
+        }
+    }
+}
+
+fn renamed(from: &Path, to: &Path) -> io::Result<()> {
+    fs::rename(from, to)?;
+    synced_directory(to)
+}
+
+/// What is sealed with a key must not outlive the key's name in the directory.
+fn synced_directory(path: &Path) -> io::Result<()> {
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::File::open(directory)?.sync_all()
 }
 
 #[cfg(test)]

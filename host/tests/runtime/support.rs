@@ -93,6 +93,7 @@ pub(crate) async fn request(name: &str, input: &str) -> PluginCall {
         name: "run".to_owned(),
         agent: false,
         config: json("{}"),
+        depth: 0,
         input: json(input),
         idempotency_key: "execution/1".to_owned(),
         attempt: 0,

@@ -251,6 +251,7 @@ fn trial(row: &PluginRow, tool: String, input: Document, config: Document) -> Pl
     PluginCall {
         digest: row.digest.to_string(),
         name: tool,
+        depth: 0,
         agent: false,
         config,
         input,

@@ -102,6 +102,7 @@ impl Webhooks {
         check(config.scheme, &secret)?;
         let (id, name) = (Uuid::now_v7().to_string(), name_of(&trigger.id));
         let sealed = self.0.vault.seal(&name, &id, &secret)?;
+        self.0.masker.learn(&name, &secret);
         let audit = AuditEntry::done(actor, "secret.add", &*id).with(serde_json::json!({ "name": name }));
         let new = NewSecret { id: id.clone(), name, sealed, created_by: actor.to_owned() };
         let added = self.0.store.add_secret(new, vec![audit]).await;

@@ -1,0 +1,201 @@
+//! What running calls ask their execution for: room for effects, leave for tools, and that what came of them is written.
+
+use std::sync::Arc;
+
+use serde_json::json;
+use tokio::sync::oneshot;
+use weir_engine::{
+    execution::{self, Execution, Input, Verdict},
+    failure::{Failure, FailureCode},
+    id::{CallId, EffectId},
+    limits::{Amounts, Exceeded, Ledger, Limits, Room},
+};
+
+use super::Task;
+use crate::{models::Prepared, store::Companion};
+
+/// A running call wants to begin effects: all of them, or none.
+pub(in crate::driver) struct Begin {
+    pub(in crate::driver) call: CallId,
+    /// The limits of the agents that it runs in, below those of the step, outermost first.
+    pub(in crate::driver) within: Vec<(EffectId, Limits)>,
+    pub(in crate::driver) ask: Ask,
+    /// What is written with the room that is promised.
+    pub(in crate::driver) companions: Vec<Companion>,
+    /// Whether the answer waits until that is on disk.
+    pub(in crate::driver) waits: bool,
+}
+
+/// What effects may need.
+pub(in crate::driver) enum Ask {
+    /// One that costs nothing.
+    Nothing(EffectId),
+    /// Each of these.
+    Each(Vec<(EffectId, Amounts)>),
+    /// A request to a model, with an answer as long as there is room for.
+    Model { effect: EffectId, prepared: Arc<Prepared> },
+}
+
+/// Effects may begin.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::driver) struct Admission {
+    /// The longest answer of a model.
+    pub(in crate::driver) max_tokens: u64,
+    /// What was promised.
+    pub(in crate::driver) reserved: Amounts,
+}
+
+/// An effect is over.
+pub(in crate::driver) struct End {
+    pub(in crate::driver) call: CallId,
+    pub(in crate::driver) effect: EffectId,
+    pub(in crate::driver) used: Amounts,
+    pub(in crate::driver) companions: Vec<Companion>,
+    pub(in crate::driver) waits: bool,
+}
+
+impl Task {
+    pub(super) fn on_begin(&mut self, begin: Begin, reply: oneshot::Sender<Result<Admission, Failure>>) {
+        let Begin { call, within, ask, companions, waits } = begin;
+        let (asked, max_tokens) = match self.needed(call, &within, &ask) {
+            Ok(needed) => needed,
+            // A limit of an agent inside the step, or a price that nobody knows: the agent is told.
+            Err(failure) => return drop(reply.send(Err(failure))),
+        };
+        let new: Vec<(EffectId, Amounts)> =
+            asked.iter().filter(|(effect, _)| !self.execution.is_admitted(call, effect)).cloned().collect();
+        let total = new.iter().fold(Amounts::NONE, |total, (_, amounts)| total.plus(amounts));
+        let fits = Ledger::default().admits(&self.execution.room(call).limits(), &total).is_ok();
+        if fits {
+            for (effect, amounts) in new {
+                self.feed(Input::Reserve { call, effect, amounts });
+            }
+        } else if let Some((effect, _)) = new.into_iter().next() {
+            // All of them or none: the engine says which limit is in the way, and what follows.
+            self.feed(Input::Reserve { call, effect, amounts: total });
+        }
+        // Else the call is over or parked, and its future is dropped at the next reconcile.
+        if asked.iter().all(|(effect, _)| self.execution.is_admitted(call, effect)) {
+            self.companions.extend(companions);
+            let admission = Admission { max_tokens, reserved: total };
+            self.tell(waits, move || _ = reply.send(Ok(admission)));
+        }
+    }
+
+    /// What the effects take, and how long a model's answer may be.
+    fn needed(
+        &self,
+        call: CallId,
+        within: &[(EffectId, Limits)],
+        ask: &Ask,
+    ) -> Result<(Vec<(EffectId, Amounts)>, u64), Failure> {
+        match ask {
+            Ask::Nothing(effect) => Ok((vec![(effect.clone(), Amounts::NONE)], 0)),
+            Ask::Each(each) => {
+                let total = each.iter().fold(Amounts::NONE, |total, (_, amounts)| total.plus(amounts));
+                admitted_within(&self.execution, call, within, &total)?;
+                Ok((each.clone(), 0))
+            }
+            Ask::Model { effect, prepared } => {
+                self.check_price(call, prepared)?;
+                let room = room(&self.execution, call, within);
+                let max_tokens = longest(prepared, &room);
+                let amounts = prepared.reservation(max_tokens);
+                admitted_within(&self.execution, call, within, &amounts)?;
+                Ok((vec![(effect.clone(), amounts)], max_tokens))
+            }
+        }
+    }
+
+    fn check_price(&self, call: CallId, prepared: &Prepared) -> Result<(), Failure> {
+        if prepared.price.is_some() || self.execution.allows_unknown_price(call) {
+            return Ok(());
+        }
+        let message = format!(
+            "could not ask {} {:?}: nobody knows what it costs, and money is limited; configure its price, or set \
+             on_unknown_price to \"allow\"",
+            prepared.provider(),
+            prepared.model()
+        );
+        let details = json!({ "limit": "max_cost_dollars", "unknown_price_of": prepared.model() });
+        Err(Failure::new(FailureCode::GuardrailExceeded, message).with_details(details))
+    }
+
+    pub(super) fn on_end(&mut self, end: End, reply: oneshot::Sender<()>) {
+        let End { call, effect, used, companions, waits } = end;
+        let before = self.execution.seq();
+        self.feed(Input::Settle { call, effect, used });
+        // Where the call is not open any more, nobody needs to know.
+        if self.execution.seq() > before {
+            self.companions.extend(companions);
+        }
+        self.tell(waits, move || _ = reply.send(()));
+    }
+
+    /// Whether tools may be called. Where people have still to be asked, they are, and nothing is answered.
+    pub(super) fn on_leave(&mut self, call: CallId, asks: Vec<execution::Ask>, reply: oneshot::Sender<Vec<Verdict>>) {
+        let verdicts = asks.iter().map(|ask| self.execution.verdict(call, &ask.effect).cloned());
+        match verdicts.collect() {
+            Some(verdicts) => _ = reply.send(verdicts),
+            None => self.feed(Input::Defer { call, asks }),
+        }
+    }
+
+    pub(super) fn on_room(&self, call: CallId, within: &[(EffectId, Limits)], reply: oneshot::Sender<Room>) {
+        let _ = reply.send(room(&self.execution, call, within));
+    }
+
+    /// Tells at once, or when everything up to now is on disk.
+    fn tell(&mut self, waits: bool, tell: impl FnOnce() + Send + 'static) {
+        if !waits {
+            return tell();
+        }
+        self.reply_when_stored(move |stored| {
+            if stored.is_ok() {
+                tell();
+            }
+        });
+    }
+}
+
+/// What is left for a call in some agents.
+fn room(execution: &Execution, call: CallId, within: &[(EffectId, Limits)]) -> Room {
+    let inner = within.iter().map(|(effect, limits)| execution.room_within(call, effect, limits));
+    inner.fold(execution.room(call), |room, other| room.at_most(&other))
+}
+
+/// Whether the agents that a call runs in leave room for more, below the limits of the step.
+fn admitted_within(
+    execution: &Execution,
+    call: CallId,
+    within: &[(EffectId, Limits)],
+    amounts: &Amounts,
+) -> Result<(), Failure> {
+    for (effect, limits) in within.iter().rev() {
+        let left = execution.room_within(call, effect, limits).limits();
+        if let Err(Exceeded { limit, .. }) = Ledger::default().admits(&left, amounts) {
+            let message =
+                format!("the agent would pass its own {limit}; raise the limit in agent_config.tools, or do less");
+            let details = json!({ "limit": limit, "effect": effect });
+            return Err(Failure::new(FailureCode::GuardrailExceeded, message).with_details(details));
+        }
+    }
+    Ok(())
+}
+
+/// The longest answer that there is room for, from 1 to what is wanted. Costs and tokens grow with it, so halving finds
+/// it.
+fn longest(prepared: &Prepared, room: &Room) -> u64 {
+    let limits = room.limits();
+    let fits = |max_tokens: u64| Ledger::default().admits(&limits, &prepared.reservation(max_tokens)).is_ok();
+    let (mut good, mut bad) = (1, prepared.max_tokens + 1);
+    while bad - good > 1 {
+        let middle = good + (bad - good) / 2;
+        if fits(middle) {
+            good = middle;
+        } else {
+            bad = middle;
+        }
+    }
+    good
+}
