@@ -11,7 +11,7 @@ mod leave;
 mod loops;
 mod masked_answer;
 mod model;
-mod outside;
+mod reach;
 mod tools;
 
 use std::{
@@ -83,6 +83,10 @@ pub(super) struct Running {
     /// How often it has asked for the same: the logical calls that idempotency keys name.
     same: Mutex<HashMap<String, u32>>,
     loops: Mutex<Loops>,
+    /// What it has sent over HTTP.
+    caps: HttpCaps,
+    /// How many answers it has let stream.
+    streams: AtomicU32,
     /// Why the call cannot go on, whatever its plugin answers.
     fatal: Mutex<Option<Failure>>,
 }
@@ -158,6 +162,8 @@ impl Running {
             asked: AtomicU32::new(0),
             same: Mutex::default(),
             loops: Mutex::default(),
+            caps: HttpCaps::default(),
+            streams: AtomicU32::new(0),
             fatal: Mutex::default(),
         }
     }
@@ -348,11 +354,11 @@ impl CallHost for EffectHost {
             }
             Effect::Http(request) => {
                 let id = running.next(1).next().unwrap_or_default();
-                Box::pin(async move { running.send_http(id, request).await })
+                Box::pin(async move { running.send_request(id, request).await })
             }
             Effect::Kv(operation) => {
                 let id = running.next(1).next().unwrap_or_default();
-                Box::pin(async move { running.use_kv(id, operation).await })
+                Box::pin(async move { running.work_on_documents(id, operation).await })
             }
         }
     }
@@ -368,8 +374,7 @@ impl CallHost for EffectHost {
 
     fn open_http(&self, request: HttpRequest) -> BoxFuture<'static, Result<Box<dyn HttpAnswer>, Failure>> {
         let running = self.0.clone();
-        let id = running.next(1).next().unwrap_or_default();
-        Box::pin(async move { running.open_http(id, request).await })
+        Box::pin(async move { running.stream_request(request).await })
     }
 }
 

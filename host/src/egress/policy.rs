@@ -197,6 +197,11 @@ impl Caller {
         Self { policy, requests: Arc::clone(&self.requests) }
     }
 
+    /// Counts a request that was sent some other way.
+    pub fn count(&self) {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// What it may do.
     #[must_use]
     pub fn policy(&self) -> &Policy {

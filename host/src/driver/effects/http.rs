@@ -57,6 +57,11 @@ impl Default for HttpCaps {
 }
 
 impl HttpCaps {
+    /// Counts a request that was sent before the call was interrupted.
+    pub(super) fn sent_before(&self) {
+        self.sent.count();
+    }
+
     /// Counts bytes of an answer.
     fn receive(&self, bytes: usize) -> Result<(), Failure> {
         let before = self.received.fetch_add(bytes, Ordering::Relaxed);
