@@ -12,6 +12,7 @@ mod load;
 mod locked;
 mod nesting;
 mod people;
+mod research;
 mod sample;
 mod saves;
 mod schedules;
