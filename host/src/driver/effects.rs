@@ -76,8 +76,6 @@ pub(super) struct Running {
     tools: Vec<Callable>,
     /// The limits of the agents around it that are below the step's, outermost first.
     within: Vec<(EffectId, Limits)>,
-    /// What it has used of its requests over HTTP.
-    caps: HttpCaps,
     /// How many effects it has asked for.
     asked: AtomicU32,
     /// How often it has asked for the same: the logical calls that idempotency keys name.
@@ -158,7 +156,6 @@ impl Running {
             template,
             tools,
             within,
-            caps: HttpCaps::default(),
             asked: AtomicU32::new(0),
             same: Mutex::default(),
             loops: Mutex::default(),
