@@ -12,6 +12,7 @@ mod documented;
 mod events;
 mod idempotency;
 mod matrix;
+mod models;
 mod sessions;
 mod slow;
 mod support;

@@ -1,6 +1,6 @@
 //! A host of its own for each test, and a client that says exactly what it is told.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -12,6 +12,7 @@ use weir_host::{
     Host, Running,
     client::{Client, ClientError},
     config::Config,
+    models::ModelConfig,
 };
 
 /// No answer takes longer.
@@ -52,11 +53,17 @@ impl Answer {
 
 impl TestHost {
     pub(super) async fn start() -> Self {
-        Self::on(tempfile::tempdir().unwrap()).await
+        Self::on(tempfile::tempdir().unwrap(), BTreeMap::new()).await
     }
 
-    async fn on(data: TempDir) -> Self {
+    /// A host with language models.
+    pub(super) async fn with_models(models: BTreeMap<String, ModelConfig>) -> Self {
+        Self::on(tempfile::tempdir().unwrap(), models).await
+    }
+
+    async fn on(data: TempDir, models: BTreeMap<String, ModelConfig>) -> Self {
         let config = Config {
+            models,
             data: data.path().to_owned(),
             listen: "127.0.0.1:0".parse().unwrap(),
             allowed_hosts: vec!["x".to_owned()],
@@ -73,7 +80,7 @@ impl TestHost {
     /// Stops the host and starts another on its data.
     pub(super) async fn restart(self) -> Self {
         self.running.stop().await;
-        Self::on(self.data).await
+        Self::on(self.data, BTreeMap::new()).await
     }
 
     /// Sends JSON, or nothing where the body is null, with these head lines and no others that say who asks.
