@@ -28,6 +28,7 @@ mod reference;
 mod run;
 mod serve;
 mod tokens;
+mod transcript;
 mod triggers;
 mod users;
 mod webhooks;

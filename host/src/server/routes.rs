@@ -17,6 +17,7 @@ pub(super) mod plugins;
 pub(super) mod schema;
 pub(super) mod session;
 pub(super) mod tokens;
+pub(super) mod transcripts;
 pub(super) mod triggers;
 pub(super) mod users;
 pub(super) mod webhooks;

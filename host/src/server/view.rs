@@ -9,6 +9,7 @@ mod grant;
 mod notice;
 mod plugin;
 mod step;
+mod transcript;
 mod trigger;
 mod webhook;
 mod workflow;
@@ -26,7 +27,8 @@ pub use self::{
     grant::{GrantView, PowersView},
     notice::NoticeView,
     plugin::{PluginDetail, PluginSummary},
-    step::{LogLineView, StepView},
+    step::{LogLineView, ModelUsageView, StepUsageView, StepView},
+    transcript::{EffectView, TranscriptView, WaitingView},
     trigger::{OccurrenceView, TriggerView},
     webhook::{DeliveryView, SecretAddedView, SecretMadeView, SecretView},
     workflow::{SavedView, WorkflowSummary, WorkflowVersionView, WorkflowView},
