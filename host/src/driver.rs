@@ -8,12 +8,12 @@ mod catalog;
 mod crashes;
 mod current;
 mod delivery;
-mod effects;
+pub mod effects;
 mod ended;
 mod finished;
 mod flight;
 mod live;
-mod masked;
+pub(crate) mod masked;
 mod observe;
 mod outbox;
 mod perform;
@@ -339,6 +339,7 @@ impl Driver {
         reason: Option<String>,
         companions: Vec<Companion>,
     ) -> Result<(), SignalError> {
+        let reason = reason.map(|reason| self.inner.config.masker.mask_text(&reason).into_owned());
         let news = |reply| News::Cancel {
             cancelled_by: cancelled_by.to_owned(),
             reason: reason.clone(),
@@ -354,6 +355,7 @@ impl Driver {
     /// # Errors
     /// Nothing is asked, several things are, the answer does not fit, or someone answered before.
     pub async fn decide(&self, id: &str, answer: Answer) -> Result<Answered, DecideError> {
+        let answer = masked::answer(answer, &self.inner.config.masker);
         self.deliver(id, |reply| News::Answer { answer: answer.clone(), reply }).await?
     }
 

@@ -111,7 +111,7 @@ impl Host {
         let egress = Egress::new(config.egress.clone());
         let (spans, exporter) = spans(&config, &egress, &store)?;
         let models = models(&config, &egress, &secrets)?;
-        let reach = Reach { models, egress: Some(egress.clone()), secrets: Some(secrets.clone()) };
+        let reach = Reach { models: models.clone(), egress: Some(egress.clone()), secrets: Some(secrets.clone()) };
         let masker = secrets.masker().clone();
         let driver_config = DriverConfig { masker, reach, spans, ..DriverConfig::default() };
         let driver = Driver::new(store.clone(), Arc::clone(&runtime), driver_config);
@@ -133,6 +133,7 @@ impl Host {
             triggers: triggers.clone(),
             webhooks,
             secrets,
+            models,
             runtime,
             accounts: accounts.clone(),
             network,

@@ -9,7 +9,7 @@ mod call;
 mod catalog;
 pub mod compile;
 pub mod descriptor;
-mod effect;
+pub(crate) mod effect;
 mod engine;
 mod imports;
 mod inspect;

@@ -31,6 +31,7 @@ use self::{
 use crate::{
     accounts::{Accounts, throttle::Throttle},
     driver::{CurrentWorkflow, Driver},
+    models::Gateway,
     runtime::Runtime,
     secrets::Secrets,
     store::Store,
@@ -88,6 +89,8 @@ pub struct Parts {
     pub webhooks: Webhooks,
     /// Keeps people's secrets, and masks all.
     pub secrets: Secrets,
+    /// Language models.
+    pub models: Gateway,
     /// Runs plugins.
     pub runtime: Arc<Runtime>,
     /// Knows who may come in.
@@ -132,6 +135,8 @@ pub struct AppParts {
     pub webhooks: Webhooks,
     /// Keeps people's secrets, and masks all.
     pub secrets: Secrets,
+    /// Language models.
+    pub models: Gateway,
     /// Runs plugins.
     pub runtime: Arc<Runtime>,
     /// Knows who may come in.
@@ -161,13 +166,14 @@ impl App {
     #[must_use]
     pub fn new(parts: AppParts) -> Self {
         let AppParts { store, driver, triggers, webhooks, secrets, runtime, accounts, .. } = parts;
-        let AppParts { network, connections_per_address, shutdown, public_url, metrics_public, .. } = parts;
+        let AppParts { models, network, connections_per_address, shutdown, public_url, metrics_public, .. } = parts;
         Self(Arc::new(Parts {
             store,
             driver,
             triggers,
             webhooks,
             secrets,
+            models,
             runtime,
             accounts,
             network,

@@ -37,6 +37,7 @@ mod folded;
 mod grants;
 mod interest;
 mod journal;
+mod kv;
 mod links;
 mod notices;
 mod occurrences;
@@ -60,6 +61,7 @@ use self::{
     bus::News,
     directory::Directory,
     interest::Interests,
+    kv::KvTurns,
     writer::{Counts, Message, Run, Writer},
 };
 
@@ -77,6 +79,7 @@ pub use self::{
     grants::{FirstGrant, GrantRow},
     interest::{HostEvent, Interest, bare_agent, is_type},
     journal::{EffectBegun, EffectEnded, EffectKey, EffectKind, JournalEnd, JournalRow},
+    kv::{KvPlace, KvTurn, KvUsage, KvWrite},
     links::{LINKS_MAX, LinkHash, LinkRow},
     notices::{NOTICES_MAX, NoticeId, NoticeKind, NoticeRow, NoticeStatus, Reminded},
     occurrences::{Moved, NewOccurrence, OccurrenceRow, OccurrenceStatus, UnfinishedOfSchedule},
@@ -150,6 +153,8 @@ struct Inner {
     plugin_files: Mutex<()>,
     /// What plugins are granted: changed with `plugin_files` held, after the commit.
     grants: Grants,
+    /// Who writes documents of plugins.
+    kv_turns: KvTurns,
     /// What triggers wait for of the host's own events.
     interests: Interests,
     /// Tells of events that were stored.
@@ -182,8 +187,20 @@ impl Store {
         tokio::spawn(Writer::new(connection, receiver, lock, counts).run());
         let (plugin_files, grants) = (Mutex::new(()), Grants::default());
         let (notices, interests, news) = (Notify::new(), Interests::default(), News::default());
-        let inner =
-            Inner { directory, readers, writer, notices, plugin_files, grants, interests, news, metrics, taken };
+        let kv_turns = KvTurns::default();
+        let inner = Inner {
+            directory,
+            readers,
+            writer,
+            notices,
+            plugin_files,
+            grants,
+            kv_turns,
+            interests,
+            news,
+            metrics,
+            taken,
+        };
         let store = Self { inner: Arc::new(inner), audit: None };
         store.sweep_plugins().await?;
         store.refresh_interest().await?;

@@ -1,6 +1,7 @@
 //! The driver with real plugins and a real file.
 
 mod cancel;
+mod effects;
 mod metrics;
 mod people;
 pub(crate) mod support;

@@ -15,7 +15,7 @@ use super::{
     no_method, no_route,
     routes::{
         agents, approval_acts, approvals, audit, deliveries, events, executions, grants, health, links, metrics,
-        notices, plugins, schema, session, tokens, transcripts, triggers, users, webhooks, workflows,
+        models, notices, plugins, schema, secrets, session, tokens, transcripts, triggers, users, webhooks, workflows,
     },
 };
 use crate::identity::Role;
@@ -170,6 +170,12 @@ routes! {
     get    Viewer   "/api/plugins/{plugin}/grants"                        => grants::list;
     put    Admin    "/api/plugins/{plugin}/grants"                        => grants::decide, "plugin.grant";
     post   Author   "/api/plugins/{plugin}/tools/{tool}/try"              => plugins::try_tool, "plugin.try";
+
+    get    Admin    "/api/secrets"                                        => secrets::list;
+    put    Admin    "/api/secrets/{secret}"                               => secrets::set, "secret.set";
+    delete Admin    "/api/secrets/{secret}"                               => secrets::delete, "secret.delete";
+    get    Viewer   "/api/models"                                         => models::list;
+    post   Admin    "/api/models/{alias}/try"                             => models::try_model, "model.try";
 
     post   Public   "/api/session"                                        => session::create, "session.create";
     get    Viewer   "/api/session"                                        => session::show;

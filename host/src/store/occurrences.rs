@@ -106,6 +106,7 @@ pub(super) fn counts(companions: &[Companion]) -> Vec<(OccurrenceStatus, u64)> {
         | Companion::Moved(_)
         | Companion::Delivery(_)
         | Companion::BusEvent(_)
+        | Companion::Kv(_)
         | Companion::EffectBegun(_)
         | Companion::EffectEnded(_) => None,
     };

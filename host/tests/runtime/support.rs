@@ -73,19 +73,19 @@ pub(crate) fn shared() -> &'static Runtime {
 
 /// The component of a guest program.
 pub(crate) fn guest(name: &str) -> Bytes {
-    component(&format!("examples/{name}"), "make guests")
+    built(&format!("examples/{name}"), "guests")
 }
 
-/// The component of a bundled plugin.
-pub(crate) fn bundled(name: &str) -> Bytes {
-    component(name, "make plugins")
+/// A bundled plugin.
+pub(crate) fn component(name: &str) -> Bytes {
+    built(name, "plugins")
 }
 
-fn component(name: &str, made_by: &str) -> Bytes {
+fn built(name: &str, goal: &str) -> Bytes {
     let target = env::var_os("CARGO_TARGET_DIR")
         .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target")), PathBuf::from);
     let path = target.join(format!("wasm32-wasip2/plugin/{name}.wasm"));
-    let bytes = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}; run `{made_by}` first", path.display()));
+    let bytes = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}; run `make {goal}` first", path.display()));
     Bytes::from(bytes)
 }
 

@@ -7,7 +7,7 @@ use super::{
     spans::Collector,
     support::{TestHost, code},
 };
-use crate::runtime::support::{bundled, guest};
+use crate::runtime::support::{component, guest};
 
 /// A model that calls `echo` twice at once, is told what came of it, and answers.
 const SCRIPT: &str = r#"
@@ -32,7 +32,7 @@ async fn host(collector: &Collector) -> (TestHost, tempfile::TempDir) {
         config.models.insert("fast".to_owned(), serde_json::from_value(model).unwrap());
     })
     .await;
-    for bytes in [guest("echo"), bundled("agent")] {
+    for bytes in [guest("echo"), component("agent")] {
         let sent = Sent::Bytes("application/wasm", bytes);
         host.client.send(axum::http::Method::POST, "/api/plugins?grant=all", sent).await.unwrap();
     }
