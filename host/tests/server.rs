@@ -21,5 +21,6 @@ mod slow;
 mod spans;
 mod support;
 mod tokens;
+mod transcripts;
 mod triggers;
 mod webhooks;
