@@ -84,7 +84,8 @@ mod tests {
     fn a_demo_has_a_script_where_the_environment_names_no_model() {
         let directory = tempfile::tempdir().unwrap();
         let model_of = |variables: &[(&str, &str)]| {
-            let find = |name: &str| variables.iter().find(|(own, _)| *own == name).map(|(_, value)| (*value).to_owned());
+            let find =
+                |name: &str| variables.iter().find(|(own, _)| *own == name).map(|(_, value)| (*value).to_owned());
             let mut config = Config::default();
             add_model(&mut config, directory.path(), find).unwrap();
             config.models.remove(ALIAS).map(|model| model.provider)
