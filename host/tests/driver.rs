@@ -2,6 +2,7 @@
 
 mod cancel;
 mod people;
+mod powers;
 pub(crate) mod support;
 
 use serde_json::{Value, json};

@@ -48,7 +48,7 @@ impl Bench {
         Self { driver, store, directory }
     }
 
-    async fn install(&self, name: &str) {
+    pub(crate) async fn install(&self, name: &str) {
         let bytes = guest(name);
         let inspected = self.driver.runtime().validate_and_compile(bytes.clone()).await.unwrap();
         let new = NewPlugin {
