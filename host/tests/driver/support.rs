@@ -60,7 +60,7 @@ impl Bench {
         self.install_component(name, component(name)).await;
     }
 
-    async fn install(&self, name: &str) {
+    pub(crate) async fn install(&self, name: &str) {
         self.install_component(name, guest(name)).await;
     }
 
