@@ -35,7 +35,7 @@ pub use self::{
     error::EgressError,
     host_port::{HostPort, HostPortError},
     http::{Answer, Request, Response, check_url},
-    policy::{Caller, HostPattern, Hosts, Policy},
+    policy::{Caller, Grant, HostPattern, Hosts, Policy},
     resolve::{Resolve, SystemResolver},
     tls::Roots,
 };

@@ -25,7 +25,7 @@ use self::{
     powers::{GRANTED_HOSTS_MAX, HOSTS_MAX},
     reader::Reader,
 };
-use crate::egress::{HostPort, Hosts, Method};
+use crate::egress::{Grant, HostPort, Method};
 
 /// What is wrong with a document, and where in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -140,13 +140,6 @@ impl Granted {
         self.0.hosts.iter().any(|granted| granted.methods.contain(method) && granted.host.matches(target))
     }
 
-    /// Where requests may go, whatever their method: for the policy of an egress caller.
-    #[must_use]
-    pub fn hosts(&self) -> Hosts {
-        let patterns = self.0.hosts.iter().map(|granted| granted.host.pattern().cloned());
-        patterns.collect::<Option<Vec<_>>>().map_or(Hosts::Any, Hosts::List)
-    }
-
     /// Whether the model with this name may be used.
     #[must_use]
     pub fn model(&self, alias: &str) -> bool {
@@ -178,6 +171,16 @@ impl Granted {
     }
 }
 
+impl Grant for Granted {
+    fn allows_host(&self, target: &HostPort) -> bool {
+        self.0.hosts.iter().any(|granted| granted.host.matches(target))
+    }
+
+    fn allows(&self, method: &Method, target: &HostPort) -> bool {
+        self.http(method, target)
+    }
+}
+
 /// How grants stand to what is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -193,9 +196,6 @@ pub enum GrantStatus {
 }
 
 impl GrantStatus {
-    /// Every one.
-    pub const ALL: [Self; 4] = [Self::NothingAsked, Self::Granted, Self::Partly, Self::Pending];
-
     /// The status of a version; `decided` says whether somebody decided about all that it asks for.
     #[must_use]
     pub fn of(asks: &Asks, granted: &Granted, decided: bool) -> Self {
@@ -219,5 +219,7 @@ impl GrantStatus {
     }
 }
 
+#[cfg(test)]
+mod properties;
 #[cfg(test)]
 mod tests;

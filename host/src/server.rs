@@ -119,6 +119,8 @@ pub struct Parts {
     changes: Arc<Semaphore>,
     /// What links to this host begin with.
     public_url: Arc<str>,
+    /// Whether everybody may read the metrics.
+    metrics_public: bool,
 }
 
 /// What an [`App`] is made of.
@@ -145,6 +147,8 @@ pub struct AppParts {
     pub connections_per_address: usize,
     /// What links to this host begin with.
     pub public_url: Arc<str>,
+    /// Whether everybody may read the metrics.
+    pub metrics_public: bool,
     /// Tells when the host stops.
     pub shutdown: Shutdown,
 }
@@ -162,7 +166,7 @@ impl App {
     #[must_use]
     pub fn new(parts: AppParts) -> Self {
         let AppParts { store, driver, triggers, webhooks, secrets, runtime, accounts, .. } = parts;
-        let AppParts { models, network, connections_per_address, shutdown, public_url, .. } = parts;
+        let AppParts { models, network, connections_per_address, shutdown, public_url, metrics_public, .. } = parts;
         Self(Arc::new(Parts {
             store,
             driver,
@@ -183,6 +187,7 @@ impl App {
             ledger: Ledger::default(),
             in_flight: InFlight::default(),
             public_url,
+            metrics_public,
             changes: Arc::new(Semaphore::new(accept::CONNECTIONS_MAX)),
         }))
     }

@@ -2,5 +2,7 @@
 
 mod abuse;
 mod guests;
+pub(crate) mod outside;
+mod powers;
 pub(crate) mod support;
 mod upload;

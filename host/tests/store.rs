@@ -3,8 +3,9 @@
 mod audit;
 mod contention;
 mod grants;
+mod kv;
 mod logs;
-mod made;
+pub(crate) mod made;
 mod plugins;
 mod projections;
 mod questions;

@@ -5,9 +5,13 @@
 //! up to where it was: nothing is paid for twice that was answered once. What was under way has no answer; it is done again
 //! under the same idempotency key, and a request to a model asks for room again.
 
+pub mod http;
+pub mod kv;
 mod leave;
 mod loops;
+mod masked_answer;
 mod model;
+mod reach;
 mod tools;
 
 use std::{
@@ -32,7 +36,7 @@ use weir_engine::{
 };
 
 pub(super) use self::leave::edited;
-use self::loops::Loops;
+use self::{http::HttpCaps, loops::Loops};
 use super::{
     Inner, lock,
     task::{Admission, Ask, Begin, End, News},
@@ -40,7 +44,7 @@ use super::{
 use crate::{
     grants::Granted,
     hex::sha256_hex,
-    runtime::{Budget, CallHost, Effect, PluginCall, Powerless},
+    runtime::{Budget, CallHost, Effect, HttpAnswer, HttpRequest, PluginCall},
     store::{self, Companion, EffectBegun, EffectEnded, EffectKey, EffectKind, JournalRow},
 };
 
@@ -77,6 +81,10 @@ pub(super) struct Running {
     /// How often it has asked for the same: the logical calls that idempotency keys name.
     same: Mutex<HashMap<String, u32>>,
     loops: Mutex<Loops>,
+    /// What it has sent over HTTP.
+    caps: HttpCaps,
+    /// How many answers it has let stream.
+    streams: AtomicU32,
     /// Why the call cannot go on, whatever its plugin answers.
     fatal: Mutex<Option<Failure>>,
 }
@@ -86,6 +94,8 @@ struct Callable {
     name: String,
     target: Arc<Target>,
     terms: AgentTool,
+    /// Whether its plugin asks for it and was granted it, and not the step's author listed it.
+    is_granted: bool,
 }
 
 /// The host of one running call.
@@ -149,6 +159,8 @@ impl Running {
             asked: AtomicU32::new(0),
             same: Mutex::default(),
             loops: Mutex::default(),
+            caps: HttpCaps::default(),
+            streams: AtomicU32::new(0),
             fatal: Mutex::default(),
         }
     }
@@ -315,11 +327,12 @@ fn callables(shared: &Shared, target: &Target, listed: &[AgentTool]) -> Vec<Call
     let granted = shared.inner.store.grants().of(&target.digest);
     let own = target.tools.iter().filter_map(|(name, target)| {
         let terms = AgentTool { grant: granted.tool(name)?.clone(), limits: Limits::default() };
-        Some(Callable { name: name.clone(), target: Arc::new(target.clone()), terms })
+        Some(Callable { name: name.clone(), target: Arc::new(target.clone()), terms, is_granted: true })
     });
     let listed = listed.iter().filter_map(|terms| {
         let name = terms.grant.tool.clone();
-        Some(Callable { target: shared.targets.get(&name)?.clone(), name, terms: terms.clone() })
+        let target = shared.targets.get(&name)?.clone();
+        Some(Callable { target, name, terms: terms.clone(), is_granted: false })
     });
     own.chain(listed).collect()
 }
@@ -336,7 +349,14 @@ impl CallHost for EffectHost {
                 let id = running.next(1).next().unwrap_or_default();
                 Box::pin(async move { running.ask_model(id, turn).await })
             }
-            effect @ (Effect::Http(_) | Effect::Kv(_)) => Powerless.effect(effect),
+            Effect::Http(request) => {
+                let id = running.next(1).next().unwrap_or_default();
+                Box::pin(async move { running.send_request(id, request).await })
+            }
+            Effect::Kv(operation) => {
+                let id = running.next(1).next().unwrap_or_default();
+                Box::pin(async move { running.work_on_documents(id, operation).await })
+            }
         }
     }
 
@@ -347,6 +367,11 @@ impl CallHost for EffectHost {
     fn budget(&self) -> BoxFuture<'static, Budget> {
         let running = self.0.clone();
         Box::pin(async move { running.room().await.into() })
+    }
+
+    fn open_http(&self, request: HttpRequest) -> BoxFuture<'static, Result<Box<dyn HttpAnswer>, Failure>> {
+        let running = self.0.clone();
+        Box::pin(async move { running.stream_request(request).await })
     }
 }
 

@@ -61,6 +61,8 @@ pub struct Response {
     pub status: StatusCode,
     /// The headers.
     pub headers: HeaderMap,
+    /// Where it came from, after redirects.
+    pub url: String,
     /// The body as it came: nothing is unpacked.
     pub body: Bytes,
 }
@@ -72,6 +74,8 @@ pub struct Answer {
     pub status: StatusCode,
     /// The headers.
     pub headers: HeaderMap,
+    /// Where it came from, after redirects.
+    pub url: String,
     body: Incoming,
     received: usize,
     limits: Limits,
@@ -141,7 +145,7 @@ impl Answer {
         while let Some(chunk) = self.chunk().await? {
             body.extend_from_slice(&chunk);
         }
-        Ok(Response { status: self.status, headers: self.headers, body: body.freeze() })
+        Ok(Response { status: self.status, headers: self.headers, url: self.url, body: body.freeze() })
     }
 }
 
@@ -192,13 +196,13 @@ impl Egress {
         };
         caller.admit(&hop.method, &target)?;
         let message = message(hop, &target, policy.header_bytes_max, policy.request_bytes_max)?;
-        let answer = limits.within(self.connect_and_send(hop.url.scheme() == "https", message, &limits)).await?;
+        let answer = limits.within(self.connect_and_send(&hop.url, message, &limits)).await?;
         Ok((target, answer))
     }
 
     async fn connect_and_send(
         &self,
-        encrypted: bool,
+        url: &Url,
         message: hyper::Request<Full<Bytes>>,
         limits: &Limits,
     ) -> Result<Answer, EgressError> {
@@ -206,17 +210,18 @@ impl Egress {
         let stream = self.dial(&limits.target).await?;
         // Small requests should leave at once; a socket that cannot do it is only slower.
         stream.set_nodelay(true).ok();
-        if encrypted {
+        if url.scheme() == "https" {
             let stream = self.encrypt(stream, &limits.target).await?;
-            return speak(stream, message, limits, permit).await;
+            return speak(stream, url, message, limits, permit).await;
         }
-        speak(stream, message, limits, permit).await
+        speak(stream, url, message, limits, permit).await
     }
 }
 
 /// Sends the message over a connection and waits for the answer's head.
 async fn speak(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    url: &Url,
     message: hyper::Request<Full<Bytes>>,
     limits: &Limits,
     permit: Option<OwnedSemaphorePermit>,
@@ -234,6 +239,7 @@ async fn speak(
     Ok(Answer {
         status: head.status,
         headers: head.headers,
+        url: url.to_string(),
         body,
         received: 0,
         limits: limits.clone(),

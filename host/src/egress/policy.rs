@@ -3,7 +3,10 @@
 use std::{
     fmt,
     str::FromStr,
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
@@ -33,12 +36,23 @@ pub struct Policy {
 }
 
 /// Where a caller may connect.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Hosts {
     /// Anywhere.
     Any,
     /// Where one of these says; nowhere if there is none.
     List(Vec<HostPattern>),
+    /// Where somebody else says, request by request.
+    Granted(Arc<dyn Grant>),
+}
+
+/// Says where a caller may send what. It is asked for every request, redirects that are followed included.
+pub trait Grant: fmt::Debug + Send + Sync {
+    /// Whether anything may be sent there.
+    fn allows_host(&self, target: &HostPort) -> bool;
+
+    /// Whether a request with this method may be sent there.
+    fn allows(&self, method: &Method, target: &HostPort) -> bool;
 }
 
 /// Hosts that a caller was granted: `api.example.com`, `*.example.com` (every name below, not the name itself),
@@ -74,6 +88,14 @@ impl Hosts {
         match self {
             Self::Any => true,
             Self::List(patterns) => patterns.iter().any(|pattern| pattern.matches(target)),
+            Self::Granted(grant) => grant.allows_host(target),
+        }
+    }
+
+    fn allow_method(&self, method: &Method, target: &HostPort) -> bool {
+        match self {
+            Self::Any | Self::List(_) => true,
+            Self::Granted(grant) => grant.allows(method, target),
         }
     }
 }
@@ -159,14 +181,25 @@ impl FromStr for HostPattern {
 #[derive(Debug)]
 pub struct Caller {
     policy: Policy,
-    requests: AtomicU32,
+    requests: Arc<AtomicU32>,
 }
 
 impl Caller {
     /// A caller that has sent nothing.
     #[must_use]
     pub fn new(policy: Policy) -> Self {
-        Self { policy, requests: AtomicU32::new(0) }
+        Self { policy, requests: Arc::default() }
+    }
+
+    /// The same caller under another policy: what it has sent already counts.
+    #[must_use]
+    pub fn under(&self, policy: Policy) -> Self {
+        Self { policy, requests: Arc::clone(&self.requests) }
+    }
+
+    /// Counts a request that was sent some other way.
+    pub fn count(&self) {
+        self.requests.fetch_add(1, Ordering::Relaxed);
     }
 
     /// What it may do.
@@ -180,7 +213,8 @@ impl Caller {
         if !self.policy.hosts.allow(target) {
             return Err(EgressError::NotGranted { target: target.clone() });
         }
-        if !self.policy.methods.is_empty() && !self.policy.methods.contains(method) {
+        let is_listed = self.policy.methods.is_empty() || self.policy.methods.contains(method);
+        if !is_listed || !self.policy.hosts.allow_method(method, target) {
             return Err(EgressError::Method { method: method.to_string(), target: target.clone() });
         }
         if is_never_sent(method) {

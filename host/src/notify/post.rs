@@ -60,7 +60,12 @@ mod tests {
 
     fn judged(status: u16, retry_after: &'static str) -> Result<(), SendError> {
         let headers = HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_static(retry_after))]);
-        judge(&Response { status: StatusCode::from_u16(status).unwrap(), headers, body: Bytes::new() })
+        judge(&Response {
+            status: StatusCode::from_u16(status).unwrap(),
+            headers,
+            url: String::new(),
+            body: Bytes::new(),
+        })
     }
 
     #[test]

@@ -71,6 +71,7 @@ impl Catalog {
         let mut linker = Linker::new(&engine);
         Agent::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)?;
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+        wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
         Ok(Self {
             engine,
             cache: Arc::new(cache),

@@ -165,6 +165,21 @@ pub enum KvOperation {
     },
 }
 
+impl KvOperation {
+    /// What it is called: `set settings`, `keys user/`.
+    #[must_use]
+    pub fn name(&self) -> String {
+        let (what, key) = match self {
+            Self::Get { key, .. } => ("get", key),
+            Self::Set { key, .. } => ("set", key),
+            Self::Delete { key, .. } => ("delete", key),
+            Self::CompareAndSet { key, .. } => ("compare_and_set", key),
+            Self::Keys { prefix, .. } => ("keys", prefix),
+        };
+        format!("{what} {key}")
+    }
+}
+
 /// Who shares a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -267,7 +282,7 @@ impl Effect {
 }
 
 /// A document of ours; it has no part that JSON cannot express.
-pub(super) fn document(value: &impl Serialize) -> Json {
+pub(crate) fn document(value: &impl Serialize) -> Json {
     serde_json::to_string(value).ok().and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_else(Json::null)
 }
 

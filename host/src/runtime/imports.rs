@@ -9,6 +9,7 @@ mod http;
 mod kv;
 mod random;
 mod tools;
+mod web;
 
 use std::{
     sync::{Arc, Mutex},
@@ -22,7 +23,10 @@ use weir_engine::{
     json::Json,
 };
 
-use self::log::{Console, LogBuffer};
+use self::{
+    log::{Console, LogBuffer},
+    web::Web,
+};
 use super::{
     CallHost, Effect,
     bindings::weir::plugin::types,
@@ -44,6 +48,7 @@ pub(super) struct CallState {
     /// Bytes of all conversations.
     chat_bytes: usize,
     wasi: WasiCtx,
+    web: Web,
     table: ResourceTable,
     host_calls: u64,
     host_bytes: u64,
@@ -70,6 +75,7 @@ impl CallState {
         Self {
             limiter: Limiter::new(context.memory_bytes_max),
             wasi: wasi(context.idempotency_key, &log),
+            web: Web::new(context.host.clone(), &log),
             log,
             due: context.due,
             agent: context.agent,

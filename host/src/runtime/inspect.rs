@@ -352,14 +352,16 @@ fn check_expanded(expanded: &Expanded) -> Step {
     if problems.is_empty() { Ok(()) } else { Err(UploadError::TooComplex(problems)) }
 }
 
-/// What we offer, and what is taken because standard libraries import it: it reaches nothing.
-const OFFERED: [(&str, &str, &[&str]); 6] = [
+/// What we offer, and what is taken because standard libraries import it: that reaches nothing, except `wasi:http`, which
+/// reaches what was granted.
+const OFFERED: [(&str, &str, &[&str]); 7] = [
     ("weir:plugin", "0.1.", &["types", "log", "context", "tools", "model", "http", "kv"]),
     ("wasi:cli", "0.2.", &[]),
     ("wasi:clocks", "0.2.", &[]),
     ("wasi:io", "0.2.", &[]),
     ("wasi:random", "0.2.", &[]),
     ("wasi:filesystem", "0.2.", &[]),
+    ("wasi:http", "0.2.", &["types", "outgoing-handler"]),
 ];
 
 /// What of a component's interface is not of our world.

@@ -36,8 +36,14 @@ pub const TOOL_CALLS_AT_ONCE_MAX: usize = 64;
 pub const CHAT_MESSAGES_MAX: usize = 2_000;
 /// Options and messages of all conversations of a call together, in bytes.
 pub const CHAT_BYTES_MAX: usize = 8 << 20;
+/// Requests over HTTP of one call, redirects that are followed included.
+pub const HTTP_REQUESTS_MAX: u32 = 20;
 /// The body of a request over HTTP, in bytes.
 pub const HTTP_BODY_BYTES_MAX: usize = 5 << 20;
+/// Bodies of all requests of one call that stream, in bytes.
+pub(super) const HTTP_SENT_BYTES_MAX: usize = 20 << 20;
+/// One map of headers that a plugin makes, as it lies in memory, in bytes.
+pub(super) const HTTP_FIELDS_BYTES_MAX: usize = 64 << 10;
 /// A key of a plugin's documents, in bytes.
 pub const KV_KEY_BYTES_MAX: usize = 512;
 /// A document of a plugin, in bytes.

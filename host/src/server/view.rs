@@ -9,6 +9,7 @@ mod grant;
 mod model;
 mod notice;
 mod plugin;
+mod secret;
 mod step;
 mod trigger;
 mod webhook;
@@ -28,6 +29,7 @@ pub use self::{
     model::{ModelPriceView, ModelView, TriedModelView},
     notice::NoticeView,
     plugin::{PluginDetail, PluginSummary},
+    secret::UserSecretView,
     step::{LogLineView, StepView},
     trigger::{OccurrenceView, TriggerView},
     webhook::{DeliveryView, SecretAddedView, SecretMadeView, SecretView},

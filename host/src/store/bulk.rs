@@ -14,10 +14,11 @@ use super::{
     columns::signed,
     companion::Companions,
     journal::Journal,
+    kv::KvRows,
     projection::Step,
     queries::{
         BEGIN, COMMIT, INSERT_EVENTS, INSERT_EXECUTIONS, INSERT_STEPS, Insertion, WRITE_CHANGES, WRITE_COMPANIONS,
-        WRITE_QUESTIONS, journal::WRITE_JOURNAL,
+        WRITE_QUESTIONS, journal::WRITE_JOURNAL, kv::WRITE_KV,
     },
     questions::Questions,
 };
@@ -43,7 +44,7 @@ pub(super) async fn write(connection: &mut SqliteConnection, group: &[&Prepared]
     let new = New::of(group);
     let changed = Changed::of(group);
     let questions = Questions::of_all(group);
-    let journal = Journal::of_all(group);
+    let (journal, kv) = (Journal::of_all(group), KvRows::of_all(group));
     let mut companions = Companions::bound(connection, group).await?;
     let parts = new.parts();
     for part in 0..parts {
@@ -53,11 +54,13 @@ pub(super) async fn write(connection: &mut SqliteConnection, group: &[&Prepared]
         let rows = new.part(part);
         let companions = companions.take_if(|_| last);
         let journal = journal.as_ref().filter(|_| last);
+        let kv = kv.as_ref().filter(|_| last);
         let extras = [
             (changed.is_some(), WRITE_CHANGES),
             (questions.is_some(), WRITE_QUESTIONS),
             (companions.is_some(), WRITE_COMPANIONS),
             (journal.is_some(), WRITE_JOURNAL),
+            (kv.is_some(), WRITE_KV),
         ];
         let text = rows.text(part == 0, extras, last);
         let query = rows.bind(sqlx::query(AssertSqlSafe(text)));
@@ -76,6 +79,10 @@ pub(super) async fn write(connection: &mut SqliteConnection, group: &[&Prepared]
         let query = match journal {
             None => query,
             Some(journal) => journal.bind(query),
+        };
+        let query = match kv {
+            None => query,
+            Some(kv) => kv.bind(query),
         };
         query.execute(&mut *connection).await?;
     }
@@ -126,7 +133,7 @@ struct Part<'b> {
 }
 
 impl Part<'_> {
-    fn text(&self, first: bool, extras: [(bool, &str); 4], last: bool) -> String {
+    fn text(&self, first: bool, extras: [(bool, &str); 5], last: bool) -> String {
         let mut text = if first { format!("{BEGIN};") } else { String::new() };
         text += &INSERT_EXECUTIONS.text(filled(self.executions.len()));
         text += &INSERT_EVENTS.text(filled(self.chunks.len()));

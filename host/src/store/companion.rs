@@ -14,6 +14,7 @@ use super::{
     deliveries::NewDelivery,
     error::database,
     journal::{EffectBegun, EffectEnded, Journal},
+    kv::{KvRows, KvWrite},
     links::LinkHash,
     now,
     occurrences::{Moved, NewOccurrence},
@@ -45,6 +46,8 @@ pub enum Companion {
     EffectBegun(EffectBegun),
     /// What came of it.
     EffectEnded(EffectEnded),
+    /// A document of a plugin is written, or taken away.
+    Kv(KvWrite),
 }
 
 /// A client's name for a start: the same name starts nothing again.
@@ -72,6 +75,8 @@ pub(super) struct Companions {
     bus_events: Rows,
     /// Written by a statement of its own.
     pub(super) journal: Journal,
+    /// As the journal.
+    pub(super) kv: KvRows,
 }
 
 /// The companions of a batch, ready for the statement.
@@ -102,6 +107,7 @@ impl Companions {
                 Companion::BusEvent(event) => event.push(&mut all.bus_events)?,
                 Companion::EffectBegun(begun) => all.journal.begin(begun)?,
                 Companion::EffectEnded(ended) => all.journal.end(ended)?,
+                Companion::Kv(write) => all.kv.push(write)?,
             }
         }
         Ok(all)

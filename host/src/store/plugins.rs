@@ -19,7 +19,7 @@ use super::{
     error::database,
     grants::{self, FirstGrant, GrantRow},
     interest::HostEvent,
-    now,
+    kv, now,
     precedence::Precedence,
     queries,
 };
@@ -186,8 +186,12 @@ impl Store {
     /// # Errors
     /// [`StoreError::NotFound`], [`StoreError::InUse`]; the database cannot be written.
     pub async fn delete_plugin(&self, name: &str, version: &str) -> Result<(), StoreError> {
+        let (store, name, version) = (self.clone(), name.to_owned(), version.to_owned());
+        detached(async move { store.delete(name, version).await }).await
+    }
+
+    async fn delete(&self, name: String, version: String) -> Result<(), StoreError> {
         let _guard = self.inner.plugin_files.lock().await;
-        let (name, version) = (name.to_owned(), version.to_owned());
         let digest = self.write(move |connection| Box::pin(delete(connection, name, version))).await?;
         self.inner.grants.remove(&digest);
         let path = self.component(&digest)?;
@@ -323,9 +327,10 @@ async fn delete(connection: &mut SqliteConnection, name: String, version: String
     if users > 0 {
         return Err(StoreError::InUse { name, version, executions: usize::try_from(users).unwrap_or_default() });
     }
-    let query = sqlx::query(queries::DELETE_PLUGIN).bind(name).bind(version);
+    let query = sqlx::query(queries::DELETE_PLUGIN).bind(&name).bind(version);
     query.execute(&mut *connection).await.map_err(|e| database("delete a plugin", e))?;
-    grants::delete(connection, &plugin.digest).await?;
+    grants::delete(&mut *connection, &plugin.digest).await?;
+    kv::forget_plugin(connection, &name).await?;
     Ok(plugin.digest)
 }
 

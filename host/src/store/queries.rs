@@ -182,6 +182,7 @@ macro_rules! insert_bus_events {
 pub(super) mod bus;
 pub(super) mod grants;
 pub(super) mod journal;
+pub(super) mod kv;
 pub(super) mod triggers;
 pub(super) mod webhooks;
 
@@ -422,7 +423,7 @@ mod tests {
 
     use super::{
         super::{connect, directory::Directory},
-        ALL, INSERT_EVENTS, INSERT_EXECUTIONS, INSERT_STEPS, bus, grants, journal, triggers, webhooks,
+        ALL, INSERT_EVENTS, INSERT_EXECUTIONS, INSERT_STEPS, bus, grants, journal, kv, triggers, webhooks,
     };
 
     /// Tables that grow with every execution.
@@ -476,6 +477,7 @@ mod tests {
             .chain(bus::ALL)
             .chain(grants::ALL)
             .chain(journal::ALL)
+            .chain(kv::ALL)
             .copied();
         for (name, text) in all.chain(bulk.iter().map(|text| ("bulk", &**text))) {
             let with_plan =

@@ -15,7 +15,7 @@ use super::{
     error::database,
     folded,
     interest::HostEvent,
-    now, queries,
+    kv, now, queries,
     triggers::{self, NewTrigger},
 };
 use crate::hex::sha256_hex;
@@ -157,6 +157,7 @@ impl Store {
                 if done.rows_affected() == 0 {
                     return Err(not_found(id));
                 }
+                kv::forget_workflow(&mut *connection, &id).await?;
                 triggers::withdraw(connection, &id).await
             })
         })

@@ -17,7 +17,7 @@ use weir_host::{
     store::{FirstGrant, NewPlugin, NewWorkflow, Store, StoreOptions, WorkflowVersion},
 };
 
-use crate::runtime::support::guest;
+use crate::runtime::support::{component, guest};
 
 /// How long anything may take that is waited for.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -43,13 +43,22 @@ impl Bench {
             RuntimeConfig::new(directory.path().join("plugins"), directory.path().join("compiled")).unwrap();
         runtime.compiler = PathBuf::from(env!("CARGO_BIN_EXE_weir"));
         (runtime.tool_slots, runtime.agent_slots) = (8, 4);
+        runtime.metrics = store.metrics().clone();
         let runtime = Arc::new(Runtime::new(runtime).unwrap());
         let driver = Driver::new(store.clone(), runtime.clone(), config);
         Self { driver, store, directory }
     }
 
+    /// Installs a bundled plugin, with all that it asks for.
+    pub(crate) async fn install_plugin(&self, name: &str) {
+        self.install_component(name, component(name)).await;
+    }
+
     async fn install(&self, name: &str) {
-        let bytes = guest(name);
+        self.install_component(name, guest(name)).await;
+    }
+
+    async fn install_component(&self, name: &str, bytes: bytes::Bytes) {
         let inspected = self.driver.runtime().validate_and_compile(bytes.clone()).await.unwrap();
         let new = NewPlugin {
             name: name.to_owned(),
@@ -121,6 +130,16 @@ impl Bench {
         })
         .await
         .expect("the log gets there in time")
+    }
+
+    /// Waits until nothing is in memory.
+    pub(crate) async fn until_idle(&self) {
+        let idle = async {
+            while self.driver.in_memory() > 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, idle).await.expect("everything leaves memory");
     }
 
     /// Waits for the question of a step.

@@ -89,9 +89,9 @@ async fn h16_what_is_not_our_world_is_refused_by_name() {
     let cases = [
         ("(component)".to_owned(), "export `weir:plugin/plugin@0.1.x` is missing; exported: nothing"),
         (import("wasi:sockets/tcp@0.2.0"), "import `wasi:sockets/tcp@0.2.0` is not offered"),
-        (import("wasi:http/types@0.2.0"), "import `wasi:http/types@0.2.0` is not offered"),
+        (import("wasi:http/incoming-handler@0.2.0"), "import `wasi:http/incoming-handler@0.2.0` is not offered"),
         (import("weir:plugin/log@0.2.0"), "import `weir:plugin/log@0.2.0` is not offered"),
-        (import("weir:plugin/model@0.1.0"), "import `weir:plugin/model@0.1.0` is not offered"),
+        (import("weir:plugin/secrets@0.1.0"), "import `weir:plugin/secrets@0.1.0` is not offered"),
         (import("evil:corp/backdoor"), "import `evil:corp/backdoor` is not offered"),
         (
             "(component (instance $i) (export \"wasi:cli/run@0.2.0\" (instance $i)))".to_owned(),

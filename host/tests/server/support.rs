@@ -1,6 +1,6 @@
 //! A host of its own for each test, and a client that says exactly what it is told.
 
-use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, time::Duration};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -12,7 +12,6 @@ use weir_host::{
     Host, Running,
     client::{Client, ClientError},
     config::Config,
-    models::ModelConfig,
 };
 
 /// No answer takes longer.
@@ -53,23 +52,33 @@ impl Answer {
 
 impl TestHost {
     pub(super) async fn start() -> Self {
-        Self::on(tempfile::tempdir().unwrap(), BTreeMap::new()).await
+        Self::on(tempfile::tempdir().unwrap()).await
     }
 
-    /// A host with language models.
-    pub(super) async fn with_models(models: BTreeMap<String, ModelConfig>) -> Self {
-        Self::on(tempfile::tempdir().unwrap(), models).await
+    /// A host that is set up otherwise than by default.
+    pub(super) async fn with(change: impl FnOnce(&mut Config)) -> Self {
+        Self::set_up(tempfile::tempdir().unwrap(), change).await
     }
 
-    async fn on(data: TempDir, models: BTreeMap<String, ModelConfig>) -> Self {
-        let config = Config {
-            models,
+    /// Stops the host and starts another on its data, set up otherwise than by default.
+    pub(super) async fn restart_with(self, change: impl FnOnce(&mut Config)) -> Self {
+        self.running.stop().await;
+        Self::set_up(self.data, change).await
+    }
+
+    async fn on(data: TempDir) -> Self {
+        Self::set_up(data, |_| {}).await
+    }
+
+    async fn set_up(data: TempDir, change: impl FnOnce(&mut Config)) -> Self {
+        let mut config = Config {
             data: data.path().to_owned(),
             listen: "127.0.0.1:0".parse().unwrap(),
             allowed_hosts: vec!["x".to_owned()],
             program: Some(env!("CARGO_BIN_EXE_weir").into()),
             ..Config::default()
         };
+        change(&mut config);
         let mut running = Host::start(config).await.unwrap();
         running.ready().await.unwrap();
         let client = Client::new(&running.url(), running.token().token.as_str()).unwrap();
@@ -80,7 +89,7 @@ impl TestHost {
     /// Stops the host and starts another on its data.
     pub(super) async fn restart(self) -> Self {
         self.running.stop().await;
-        Self::on(self.data, BTreeMap::new()).await
+        Self::on(self.data).await
     }
 
     /// Sends JSON, or nothing where the body is null, with these head lines and no others that say who asks.

@@ -19,6 +19,7 @@ use crate::{
 
 pub(crate) mod calls;
 pub(crate) mod chain;
+pub(crate) mod grants;
 pub(crate) mod hello;
 pub(crate) mod loops;
 pub(crate) mod models;

@@ -63,7 +63,7 @@ pub mod wasi {
 
 pub use bindings::{
     exports::weir::plugin::plugin::{Call, Guest},
-    weir::plugin::{context, log, tools, types::Failure},
+    weir::plugin::{context, http, kv, log, model, tools, types::Failure},
 };
 
 pub use wasi::wasi::{clocks::monotonic_clock::subscribe_duration, random::random::get_random_bytes as random_bytes};
@@ -77,6 +77,37 @@ pub fn descriptor(name: &str) -> String {
         "agents":[{{"name":"act","title":"act","description":"acts","input_schema":{{}},"output_schema":{{}},
         "tools":["{name}.run"]}}],"asks":{{}}}}"#
     )
+}
+
+/// A failure as text: its kind, and what it says.
+#[must_use]
+pub fn described(failure: &Failure) -> String {
+    match failure {
+        Failure::InvalidInput(text) => format!("invalid_input: {text}"),
+        Failure::Denied(text) => format!("denied: {text}"),
+        Failure::Unavailable(text) => format!("unavailable: {text}"),
+        Failure::Failed(text) => format!("failed: {text}"),
+        Failure::Other((code, text)) => format!("{code}: {text}"),
+    }
+}
+
+/// An array of texts as JSON.
+#[must_use]
+pub fn json_array(texts: &[String]) -> String {
+    let mut out = String::from("[");
+    for (n, text) in texts.iter().enumerate() {
+        out.push_str(if n == 0 { "\"" } else { ",\"" });
+        for character in text.chars() {
+            match character {
+                '"' | '\\' => out.extend(['\\', character]),
+                control if control.is_control() => out.push('?'),
+                _ => out.push(character),
+            }
+        }
+        out.push('"');
+    }
+    out.push(']');
+    out
 }
 
 /// Makes a component of a function `fn(Call) -> Result<String, Failure>`.

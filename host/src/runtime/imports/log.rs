@@ -57,6 +57,11 @@ impl LogBuffer {
         self.lines.push(LogLine { level: level.to_owned(), message });
     }
 
+    /// Adds a line of the host's own.
+    pub(super) fn warn(&mut self, message: &str) {
+        self.push("warn", message);
+    }
+
     /// Adds what was written to a standard stream, line by line.
     fn write(&mut self, stream: Stream, bytes: &[u8]) {
         let mut rest = bytes;
