@@ -110,7 +110,7 @@ struct Model {
 }
 
 enum Backend {
-    Service(Service),
+    Service(Box<Service>),
     Script(Script),
 }
 
@@ -295,7 +295,7 @@ impl Model {
         let backend = match config.provider {
             Provider::Scripted => Backend::Script(Script::read(config).map_err(place)?),
             Provider::Openai | Provider::Anthropic | Provider::Gemini | Provider::Ollama => {
-                Backend::Service(Service::new(config, egress.clone(), Arc::clone(keys)).map_err(place)?)
+                Backend::Service(Box::new(Service::new(config, egress.clone(), Arc::clone(keys)).map_err(place)?))
             }
         };
         Ok(Self {

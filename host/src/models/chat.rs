@@ -151,7 +151,7 @@ impl Reader {
         let options = match options.value() {
             Value::Object(options) => options,
             Value::Null => &empty,
-            _ => {
+            Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
                 self.problems.push("options: this is not an object".to_owned());
                 &empty
             }
@@ -188,7 +188,7 @@ impl Reader {
         match options.get(name)? {
             Value::Null => None,
             Value::String(text) => Some(text.clone()),
-            _ => {
+            Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
                 self.problem(name, "write a text");
                 None
             }

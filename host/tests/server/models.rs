@@ -26,7 +26,7 @@ async fn host() -> (TestHost, tempfile::TempDir) {
         ..ModelConfig::new(Provider::Openai, "big")
     };
     let models = BTreeMap::from([("demo".to_owned(), scripted), ("hidden".to_owned(), hidden)]);
-    (TestHost::with_models(models).await, directory)
+    (TestHost::with(|config| config.models = models).await, directory)
 }
 
 #[tokio::test(flavor = "multi_thread")]
