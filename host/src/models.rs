@@ -268,7 +268,7 @@ impl Gateway {
         let begun_at = Instant::now();
         let deadline = begun_at + Duration::from_secs(model.config.timeout_seconds.into());
         let place = tokio::time::timeout_at(deadline, model.places.acquire()).await;
-        let Ok(Ok(_place)) = place else {
+        let Some(_place) = place.ok().and_then(Result::ok).filter(|_| Instant::now() < deadline) else {
             let reason = format!("all {} places of this model stayed taken", model.config.concurrency);
             return Err(ModelError::new(&model.alias, Problem::unavailable(reason)));
         };

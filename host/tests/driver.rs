@@ -4,6 +4,7 @@ mod cancel;
 mod effects;
 mod metrics;
 mod people;
+mod powers;
 pub(crate) mod support;
 
 use serde_json::{Value, json};

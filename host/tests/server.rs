@@ -14,6 +14,7 @@ mod grants;
 mod idempotency;
 mod matrix;
 mod metrics;
+mod models;
 mod secrets;
 mod sessions;
 mod slow;

@@ -80,13 +80,13 @@ pub(super) struct Running {
     tools: Vec<Callable>,
     /// The limits of the agents around it that are below the step's, outermost first.
     within: Vec<(EffectId, Limits)>,
-    /// What it has used of its requests over HTTP.
-    caps: HttpCaps,
     /// How many effects it has asked for.
     asked: AtomicU32,
     /// How often it has asked for the same: the logical calls that idempotency keys name.
     same: Mutex<HashMap<String, u32>>,
     loops: Mutex<Loops>,
+    /// What it has sent over HTTP.
+    caps: HttpCaps,
     /// How many answers it has let stream.
     streams: AtomicU32,
     /// Why the call cannot go on, whatever its plugin answers.
@@ -162,10 +162,10 @@ impl Running {
             template,
             tools,
             within,
-            caps: HttpCaps::default(),
             asked: AtomicU32::new(0),
             same: Mutex::default(),
             loops: Mutex::default(),
+            caps: HttpCaps::default(),
             streams: AtomicU32::new(0),
             fatal: Mutex::default(),
         }

@@ -141,7 +141,10 @@ impl Service {
         let begun = client.exec_chat_stream(target, request, Some(&options)).await;
         let mut stream = begun.map_err(|error| self.failed(model, &error, 0))?.stream;
         loop {
-            let event = stream.next().await;
+            let event = tokio::select! {
+                event = stream.next() => event,
+                () = tap.hopeless() => None,
+            };
             if let Some(delta) = tap.take_delta() {
                 on_delta(&delta);
             }

@@ -1,6 +1,10 @@
 //! A driver over a store and a runtime in a directory of its own.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -20,7 +24,10 @@ use weir_host::{
 use crate::runtime::support::{component, guest};
 
 /// How long anything may take that is waited for.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+
+/// What was compiled, for all benches: large plugins take seconds.
+static COMPILED: LazyLock<TempDir> = LazyLock::new(|| tempfile::tempdir().unwrap());
 
 pub(crate) struct Bench {
     pub(crate) driver: Driver,
@@ -39,8 +46,7 @@ impl Bench {
 
     pub(crate) async fn open(directory: TempDir, config: DriverConfig) -> Self {
         let store = Store::open(StoreOptions::new(directory.path())).await.unwrap();
-        let mut runtime =
-            RuntimeConfig::new(directory.path().join("plugins"), directory.path().join("compiled")).unwrap();
+        let mut runtime = RuntimeConfig::new(directory.path().join("plugins"), COMPILED.path().join("cache")).unwrap();
         runtime.compiler = PathBuf::from(env!("CARGO_BIN_EXE_weir"));
         (runtime.tool_slots, runtime.agent_slots) = (8, 4);
         runtime.metrics = store.metrics().clone();
@@ -54,7 +60,7 @@ impl Bench {
         self.install_component(name, component(name)).await;
     }
 
-    async fn install(&self, name: &str) {
+    pub(crate) async fn install(&self, name: &str) {
         self.install_component(name, guest(name)).await;
     }
 

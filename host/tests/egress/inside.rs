@@ -3,6 +3,7 @@
 
 use std::{collections::BTreeMap, net::IpAddr, process::Command};
 
+use serde_json::json;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
@@ -18,6 +19,7 @@ use super::{
     forms::{FORMS, NAMES},
     get, netlink, wanderer,
 };
+use crate::runtime::outside::{Outside, sent};
 
 const NAME: &str = "egress::inside::a16_nothing_inside_is_reached_without_an_operators_leave";
 const INSIDE: &str = "WEIR_TEST_INSIDE_NAMESPACE";
@@ -87,6 +89,7 @@ async fn inside() {
     rebinding_is_refused().await;
     the_host_header_is_that_of_the_url().await;
     this_machines_own_name_is_refused().await;
+    cases += plugins_are_refused().await;
     let hits = canary.hits_inside();
     assert!(hits.is_empty(), "reached: {hits:?}");
     assert!(cases >= 60, "{cases}");
@@ -276,6 +279,28 @@ async fn this_machines_own_name_is_refused() {
         let error = verdict(&guard, &format!("http://{name}/")).await.unwrap_err();
         assert!(matches!(error, EgressError::Refused { .. }), "{name}: {error}");
     }
+}
+
+/// The same from inside a plugin that was granted every host and every method, through both of its ways out.
+async fn plugins_are_refused() -> usize {
+    let everything = json!([{ "host": "*", "methods": ["*"] }]);
+    let guard = egress(EgressConfig::default(), &NAMES);
+    let redirects = ["127.0.0.1", "[::1]", "169.254.169.254", "10.0.0.5", "private.test", "mixed.test", "localhost"];
+    let redirects = redirects.map(|inside| format!("public.test/302/http://{inside}"));
+    let names = NAMES.iter().map(|(name, _)| *name).filter(|name| !name.starts_with("public"));
+    let inside: Vec<&str> = FORMS.into_iter().chain(names).chain(redirects.iter().map(String::as_str)).collect();
+    for way in ["weir", "wasi"] {
+        let reached = sent(way, "GET 1 0 1 0 http://public.test/", Outside::new(guard.clone(), &everything)).await;
+        assert!(reached[0].starts_with("200 2"), "{way}: {reached:?}");
+        // The first answer of the name server is public: it is taken once.
+        sent(way, "GET 1 0 1 0 http://rebinding.test/", Outside::new(guard.clone(), &everything)).await;
+        for place in &inside {
+            let order = format!("GET 1 0 1 0 http://{place}/");
+            let told = sent(way, &order, Outside::new(guard.clone(), &everything)).await;
+            assert!(!told[0].starts_with("200"), "{way}: {place} was reached: {told:?}");
+        }
+    }
+    2 * inside.len()
 }
 
 async fn leave_is_for_exactly_this_host_and_port(canary: &mut Canary) {

@@ -117,12 +117,13 @@ async fn h24_what_is_not_granted_is_denied() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn h24_a_thousand_requests_are_twenty() {
-    for way in WAYS {
+    // A request through WASI takes many host calls, which are counted too.
+    for (way, times) in WAYS.into_iter().zip([1_000, 100]) {
         let peer = Peer::saying(OK).await;
-        let told = told(way, "GET 1000 0 1 0", &peer).await;
+        let told = told(way, &format!("GET {times} 0 1 0"), &peer).await;
         assert_eq!(told.iter().filter(|one| one.starts_with("200 ")).count(), 20, "{way}");
         let denied = |one: &String| one.starts_with("denied: ") || one.ends_with("HttpRequestDenied");
-        assert_eq!(told.iter().filter(|one| denied(one)).count(), 980, "{way}: {:?}", told.last());
+        assert_eq!(told.iter().filter(|one| denied(one)).count(), times - 20, "{way}: {:?}", told.last());
         assert_eq!(peer.asked().len(), 20, "{way}");
     }
 }

@@ -85,8 +85,8 @@ async fn h22_documents_are_seen_by_their_plugin_and_workflow_only() {
     }
     // The space of all workflows cannot be named by a workflow.
     let trick = Plugin::new(&store, "a", "", json!(true));
-    trick.set(KvSpace::Workflow, "trick", json!(1)).await.unwrap();
-    assert_eq!(mine.get(KvSpace::Workflow, "trick").await, Value::Null);
+    let failure = trick.set(KvSpace::Workflow, "key", json!(1)).await.unwrap_err();
+    assert_eq!(failure.code, FailureCode::InvalidInput);
     assert_eq!(mine.get(KvSpace::Workflow, "key").await, entry);
 }
 

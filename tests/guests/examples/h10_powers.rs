@@ -4,13 +4,13 @@ use weir_guests::{
     Call, Failure, context, described, http, json_array,
     kv::{self, Space},
     model::Chat,
-    tools,
+    order, tools,
 };
 
 type Outcome = Result<String, Failure>;
 
 fn run(call: Call) -> Outcome {
-    let told = match call.input.trim_matches('"') {
+    let told = match &*order(&call.input) {
         "budget" => budget(),
         "kv" => documents(),
         "chat" => chat(),
@@ -123,4 +123,4 @@ fn everything() -> Vec<String> {
     ]
 }
 
-weir_guests::guest!("h10_powers", run);
+weir_guests::guest!("h10_powers", run, r#"{"kv":true}"#);

@@ -6,7 +6,7 @@ use wasip2::http::{
     types::{Fields, IncomingBody, Method, OutgoingBody, OutgoingRequest, Scheme},
 };
 use wasip2::io::streams::StreamError;
-use weir_guests::{Call, Failure, described, http, json_array};
+use weir_guests::{Call, Failure, described, http, json_array, order};
 
 struct Order<'a> {
     method: &'a str,
@@ -17,7 +17,7 @@ struct Order<'a> {
 }
 
 fn run(call: Call) -> Result<String, Failure> {
-    let input = call.input.trim_matches('"').replace("\\\\", "\\");
+    let input = order(&call.input);
     let words: Vec<&str> = input.splitn(7, ' ').collect();
     let [way, method, times, body, headers, timeout, url] = words[..] else {
         return Err(Failure::InvalidInput("seven words, please".to_owned()));
@@ -96,4 +96,4 @@ fn download(body: &IncomingBody) -> Result<usize, String> {
     }
 }
 
-weir_guests::guest!("h24_requests", run);
+weir_guests::guest!("h24_requests", run, r#"{"hosts":[{"host":"*","methods":["*"]}]}"#);

@@ -68,14 +68,14 @@ pub use bindings::{
 
 pub use wasi::wasi::{clocks::monotonic_clock::subscribe_duration, random::random::get_random_bytes as random_bytes};
 
-/// A descriptor with one tool and one agent that take and answer anything.
+/// A descriptor with one tool and one agent that take and answer anything, and what they ask for.
 #[must_use]
-pub fn descriptor(name: &str) -> String {
+pub fn descriptor(name: &str, asks: &str) -> String {
     format!(
         r#"{{"name":"{name}","version":"0.1.0","title":"{name}","description":"a guest program of the tests",
         "tools":[{{"name":"run","title":"run","description":"runs","input_schema":{{}},"output_schema":{{}}}}],
         "agents":[{{"name":"act","title":"act","description":"acts","input_schema":{{}},"output_schema":{{}},
-        "tools":["{name}.run"]}}],"asks":{{}}}}"#
+        "tools":["{name}.run"]}}],"asks":{asks}}}"#
     )
 }
 
@@ -89,6 +89,13 @@ pub fn described(failure: &Failure) -> String {
         Failure::Failed(text) => format!("failed: {text}"),
         Failure::Other((code, text)) => format!("{code}: {text}"),
     }
+}
+
+/// The text that an input is, by itself or as the only member `order` of an object.
+#[must_use]
+pub fn order(input: &str) -> String {
+    let text = input.trim_start_matches("{\"order\":").trim_end_matches('}');
+    text.trim_matches('"').replace("\\\\", "\\")
 }
 
 /// An array of texts as JSON.
@@ -110,14 +117,17 @@ pub fn json_array(texts: &[String]) -> String {
     out
 }
 
-/// Makes a component of a function `fn(Call) -> Result<String, Failure>`.
+/// Makes a component of a function `fn(Call) -> Result<String, Failure>`, and of what it asks for as JSON.
 #[macro_export]
 macro_rules! guest {
     ($name:literal, $run:path) => {
+        $crate::guest!($name, $run, "{}");
+    };
+    ($name:literal, $run:path, $asks:literal) => {
         struct Program;
         impl $crate::Guest for Program {
             fn describe() -> String {
-                $crate::descriptor($name)
+                $crate::descriptor($name, $asks)
             }
             fn run(call: $crate::Call) -> Result<String, $crate::Failure> {
                 $run(call)

@@ -117,8 +117,10 @@ impl Owner<'_> {
         let plugin = Arc::clone(self.plugin);
         match (space, self.workflow_id) {
             (KvSpace::Plugin, _) => Ok(KvPlace { plugin, workflow_id: None }),
-            (KvSpace::Workflow, Some(id)) => Ok(KvPlace { plugin, workflow_id: Some(Arc::clone(id)) }),
-            (KvSpace::Workflow, None) => Err(invalid("the call is part of no workflow".to_owned())),
+            (KvSpace::Workflow, Some(id)) if !id.is_empty() => {
+                Ok(KvPlace { plugin, workflow_id: Some(Arc::clone(id)) })
+            }
+            (KvSpace::Workflow, _) => Err(invalid("the call is part of no workflow".to_owned())),
         }
     }
 }

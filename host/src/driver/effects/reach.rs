@@ -15,6 +15,7 @@ use super::{
     Done, Entry, Running,
     http::{Way, plain_headers},
     kv::{Decided, Owner, decide},
+    masked_answer::MaskedAnswer,
 };
 use crate::{
     driver::task::Ask,
@@ -63,7 +64,7 @@ impl Running {
             Err(failure) => Err(failure.clone()),
         };
         self.end(&entry, Done::free(told), true).await?;
-        answer
+        Ok(Box::new(MaskedAnswer::new(answer?, &self.shared.inner.config.masker)))
     }
 
     async fn opened(&self, request: &HttpRequest, key: &str) -> Result<Box<dyn HttpAnswer>, Failure> {
