@@ -1,7 +1,8 @@
 # Everything that is done with this project, each by one word. Nothing has to be installed first but rustup's cargo, a
 # C compiler and make, and for one test python3 with pip.
-PLUGINS = -p weir-plugin-text -p weir-plugin-data -p weir-plugin-triage
-COMPONENTS = $(patsubst %,target/wasm32-wasip2/plugin/%.wasm,data text triage)
+BUNDLED = agent data http research text triage web
+PLUGINS = $(patsubst %,-p weir-plugin-%,$(BUNDLED))
+COMPONENTS = $(patsubst %,target/wasm32-wasip2/plugin/%.wasm,$(BUNDLED))
 WASM = cargo build --locked --profile plugin --target wasm32-wasip2
 RUN_ARGS ?=
 BENCH_ARGS ?=

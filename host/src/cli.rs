@@ -20,12 +20,15 @@ mod events;
 mod executions;
 mod file;
 mod grants;
+mod models;
 mod notices;
 mod out;
 mod plugins;
+mod prices;
 mod progress;
 mod reference;
 mod run;
+mod secrets;
 mod serve;
 mod tokens;
 mod triggers;
@@ -44,6 +47,9 @@ Examples:
   weir events send --type com.example.order --source /shop --input @in.json
                                                   tell what happened; workflows that wait for it start
   weir approve EXECUTION --option approve         answer
+  weir secrets set search-key --host api.example.com
+                                                  a secret that plugins send there; asks for the value
+  weir models try fast 'who are you?'             ask a language model
   weir tokens create ci --role operator           a token for a program
   weir users add alice --role author,approver     a user for the web app; asks for the password
   weir audit verify                               check that nothing was changed in the audit log
@@ -115,6 +121,15 @@ enum Command {
     /// Plugins: inspect, add, list, show, enable, disable, delete.
     #[command(subcommand, visible_alias = "plugins")]
     Plugin(plugins::Plugin),
+    /// Secrets for plugins and models: set, list, delete; and the key that they are sealed with.
+    #[command(subcommand, visible_alias = "secret")]
+    Secrets(secrets::Secrets),
+    /// Language models: list, try.
+    #[command(subcommand, visible_alias = "model")]
+    Models(models::Models),
+    /// What language models cost: show, import.
+    #[command(subcommand)]
+    Prices(prices::Prices),
     /// API tokens: create, list, revoke.
     #[command(subcommand, visible_alias = "token")]
     Tokens(tokens::Tokens),
@@ -196,6 +211,9 @@ async fn run(cli: Cli, out: Out) -> anyhow::Result<Outcome> {
         Command::Triggers(triggers) => triggers.run(&globals.client()?, out).await,
         Command::Events(events) => events.run(&globals.client()?, out).await,
         Command::Plugin(plugin) => plugin.run(globals, out).await,
+        Command::Secrets(secrets) => secrets.run(globals, out).await,
+        Command::Models(models) => models.run(&globals.client()?, out).await,
+        Command::Prices(prices) => prices.run(out),
         Command::Tokens(tokens) => tokens.run(&globals.client()?, out).await,
         Command::Users(users) => users.run(&globals.client()?, out).await,
         Command::Audit(audit) => audit.run(&globals.client()?, out).await,

@@ -8,7 +8,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::{egress::EgressConfig, models::ModelConfig, notify::ChannelConfig, secrets::Masker};
+use crate::{egress::EgressConfig, models::ModelConfig, notify::ChannelConfig, secrets::Masker, spans::OtelConfig};
 
 mod model_variables;
 
@@ -50,6 +50,10 @@ pub struct Config {
     pub prices: Option<PathBuf>,
     /// Whether schedules and events start workflows.
     pub schedules: bool,
+    /// Where OpenTelemetry is told what executions do; nowhere by default.
+    pub otel: Option<OtelConfig>,
+    /// Whether everybody may read `GET /metrics`; otherwise it takes the role `viewer`.
+    pub metrics_public: bool,
     /// What links to this host begin with: `https://weir.example.com`; by default `http://` and the address that it listens on.
     pub public_url: Option<String>,
     /// The program `weir`, which is started to compile plugins; by default the running one.
@@ -77,6 +81,8 @@ impl Default for Config {
             models: BTreeMap::new(),
             prices: None,
             schedules: true,
+            otel: None,
+            metrics_public: false,
             public_url: None,
             program: None,
             masker: Masker::default(),
@@ -131,6 +137,9 @@ impl Config {
         }
         for (alias, model) in &config.models {
             model.check(alias).map_err(|e| refused(format!("models.{alias}"), e.to_string()))?;
+        }
+        if let Some(otel) = &config.otel {
+            otel.check().map_err(|e| refused("otel".to_owned(), e.to_string()))?;
         }
         Ok(config)
     }

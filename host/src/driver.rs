@@ -13,7 +13,8 @@ mod ended;
 mod finished;
 mod flight;
 mod live;
-mod masked;
+pub(crate) mod masked;
+mod observe;
 mod outbox;
 mod perform;
 mod schemas;
@@ -63,6 +64,7 @@ use crate::{
     models::Gateway,
     runtime::Runtime,
     secrets::{Masker, Secrets},
+    spans::Spans,
     store::{self, Append, Companion, Store, StoreError, WorkflowVersion},
 };
 
@@ -86,6 +88,8 @@ pub struct DriverConfig {
     pub call_timeout_max: Duration,
     /// How long calls that run may go on when the host stops.
     pub stop_grace: Duration,
+    /// Where it is told what executions do.
+    pub spans: Spans,
     /// Masks secrets in what executions are given and in what they answer.
     pub masker: Masker,
     /// What plugins can reach, as far as they are granted it.
@@ -117,6 +121,7 @@ impl Default for DriverConfig {
             agent_timeout: Duration::from_secs(600),
             call_timeout_max: Duration::from_secs(3_600),
             stop_grace: Duration::from_secs(5),
+            spans: Spans::default(),
             masker: Masker::default(),
             reach: Reach::default(),
         }
@@ -334,6 +339,7 @@ impl Driver {
         reason: Option<String>,
         companions: Vec<Companion>,
     ) -> Result<(), SignalError> {
+        let reason = reason.map(|reason| self.inner.config.masker.mask_text(&reason).into_owned());
         let news = |reply| News::Cancel {
             cancelled_by: cancelled_by.to_owned(),
             reason: reason.clone(),
@@ -349,6 +355,7 @@ impl Driver {
     /// # Errors
     /// Nothing is asked, several things are, the answer does not fit, or someone answered before.
     pub async fn decide(&self, id: &str, answer: Answer) -> Result<Answered, DecideError> {
+        let answer = masked::answer(answer, &self.inner.config.masker);
         self.deliver(id, |reply| News::Answer { answer: answer.clone(), reply }).await?
     }
 
@@ -421,6 +428,12 @@ impl Driver {
     #[must_use]
     pub fn in_memory(&self) -> usize {
         self.inner.config.executions_max - self.inner.room.available_permits()
+    }
+
+    /// How many more executions may be in memory.
+    #[must_use]
+    pub fn room(&self) -> usize {
+        self.inner.room.available_permits()
     }
 
     /// A version with today's plugins.

@@ -196,9 +196,6 @@ pub enum GrantStatus {
 }
 
 impl GrantStatus {
-    /// Every one.
-    pub const ALL: [Self; 4] = [Self::NothingAsked, Self::Granted, Self::Partly, Self::Pending];
-
     /// The status of a version; `decided` says whether somebody decided about all that it asks for.
     #[must_use]
     pub fn of(asks: &Asks, granted: &Granted, decided: bool) -> Self {
@@ -222,5 +219,7 @@ impl GrantStatus {
     }
 }
 
+#[cfg(test)]
+mod properties;
 #[cfg(test)]
 mod tests;

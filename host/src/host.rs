@@ -9,6 +9,7 @@ use crate::{
     config::Config,
     driver::{Driver, DriverConfig, Reach},
     egress::{Egress, HostPort},
+    metrics::Metrics,
     models::{self, Gateway, Key, Keys, PriceTable, PriceTableError},
     notices::Notices,
     runtime::{Runtime, RuntimeConfig, RuntimeError},
@@ -19,6 +20,7 @@ use crate::{
         network::Network,
         shutdown::{self, Trigger},
     },
+    spans::{Exporter, Spans},
     store::{Store, StoreError, StoreOptions},
     trigger::{
         Triggers,
@@ -84,6 +86,8 @@ pub struct Running {
     serving: JoinHandle<()>,
     recovering: JoinHandle<Result<(), StoreError>>,
     keeping: JoinHandle<()>,
+    /// Brings spans to a collector, until it is told that nothing more comes.
+    exporting: Option<(Trigger, JoinHandle<()>)>,
 }
 
 impl Host {
@@ -93,19 +97,23 @@ impl Host {
     /// # Errors
     /// Says which part did not start, and what to do.
     pub async fn start(config: Config) -> Result<Running, StartHostError> {
-        let store = Store::open(StoreOptions::new(&config.data)).await?;
+        let metrics = Metrics::default();
+        let options = StoreOptions { metrics: metrics.clone(), ..StoreOptions::new(&config.data) };
+        let store = Store::open(options).await?;
         let token = AdminToken::load_or_create(&config.data)?;
         let vault = secrets::open_vault(&key_source(&config), &store).await?;
         let secrets = Secrets::open(store.clone(), vault.clone(), config.masker.clone()).await?;
         learn_own(&config, &token.token, secrets.masker());
-        let runtime = Arc::new(Runtime::new(runtime_config(&config)?)?);
+        let runtime = Arc::new(Runtime::new(runtime_config(&config, metrics)?)?);
         let listen = |source| StartHostError::Listen { address: config.listen, source };
         let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
         let egress = Egress::new(config.egress.clone());
+        let (spans, exporter) = spans(&config, &egress, &store)?;
         let models = models(&config, &egress, &secrets)?;
-        let reach = Reach { models, egress: Some(egress.clone()), secrets: Some(secrets.clone()) };
-        let driver_config = DriverConfig { masker: secrets.masker().clone(), reach, ..DriverConfig::default() };
+        let reach = Reach { models: models.clone(), egress: Some(egress.clone()), secrets: Some(secrets.clone()) };
+        let masker = secrets.masker().clone();
+        let driver_config = DriverConfig { masker, reach, spans, ..DriverConfig::default() };
         let driver = Driver::new(store.clone(), Arc::clone(&runtime), driver_config);
         let (trigger, stop) = shutdown::pair();
         let triggers = Triggers::new(store.clone(), driver.clone());
@@ -125,11 +133,13 @@ impl Host {
             triggers: triggers.clone(),
             webhooks,
             secrets,
+            models,
             runtime,
             accounts: accounts.clone(),
             network,
             connections_per_address: config.connections_per_address,
             shutdown: stop.clone(),
+            metrics_public: config.metrics_public,
             public_url,
         });
         let notices = tokio::spawn(async move { notices.run(stop.begun()).await });
@@ -137,6 +147,7 @@ impl Host {
         let keeping = tokio::spawn(housekeeping::run(accounts.clone(), store.clone()));
         let serving = tokio::spawn(server::serve(listener, app.clone()));
         let recovering = tokio::spawn(recover(driver.clone(), triggers.clone(), app, config.schedules));
+        let exporting = exporter.map(export);
         Ok(Running {
             address,
             token,
@@ -149,8 +160,17 @@ impl Host {
             recovering,
             keeping,
             notices,
+            exporting,
         })
     }
+}
+
+/// Where it is told what executions do, and what brings it there.
+fn spans(config: &Config, egress: &Egress, store: &Store) -> Result<(Spans, Option<Exporter>), StartHostError> {
+    let Some(otel) = &config.otel else { return Ok((Spans::default(), None)) };
+    let wrong = |error| StartHostError::Config(format!("otel: {error}"));
+    let (spans, exporter) = Spans::to(otel, egress.clone(), store.metrics().clone()).map_err(wrong)?;
+    Ok((spans, Some(exporter)))
 }
 
 /// What links to this host begin with, without a slash at the end.
@@ -159,13 +179,19 @@ fn public_url(config: &Config, address: SocketAddr) -> Arc<str> {
     url.trim_end_matches('/').into()
 }
 
-fn runtime_config(config: &Config) -> Result<RuntimeConfig, StartHostError> {
+fn runtime_config(config: &Config, metrics: Metrics) -> Result<RuntimeConfig, StartHostError> {
     let (components, cache) = (config.data.join("plugins"), config.data.join("cache"));
     let mut runtime = RuntimeConfig::new(components, cache).map_err(StartHostError::Program)?;
+    runtime.metrics = metrics;
     if let Some(program) = &config.program {
         runtime.compiler.clone_from(program);
     }
     Ok(runtime)
+}
+
+fn export(exporter: Exporter) -> (Trigger, JoinHandle<()>) {
+    let (trigger, stop) = shutdown::pair();
+    (trigger, tokio::spawn(async move { exporter.run(stop.begun()).await }))
 }
 
 /// The gateway to the configured models. Keys that are secrets are looked up at each request.
@@ -261,6 +287,11 @@ impl Running {
             tracing::error!("a part of the host broke off: {error}");
         }
         self.keeping.abort();
+        if let Some((trigger, exporting)) = self.exporting {
+            trigger.begin();
+            // It ends within seconds, and what it could not bring was counted.
+            exporting.await.ok();
+        }
         if let Err(error) = self.accounts.flush().await {
             tracing::warn!("could not note what was used last: {error}");
         }

@@ -79,6 +79,7 @@ impl Notices {
             tracing::warn!(notice.id = %after.id, channel = %after.channel, "gave up a notice: {}",
                 after.last_error.as_deref().unwrap_or_default());
         }
+        self.store.metrics().notice(if after.next_at.is_some() { "retried" } else { after.status.as_str() });
         self.store.update_notice(after).await
     }
 

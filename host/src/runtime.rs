@@ -33,6 +33,7 @@ pub use self::{
     },
     upload::{Inspected, UploadError},
 };
+use crate::metrics::Metrics;
 
 /// How deep agents may call agents, the one of the step counted.
 pub const DEPTHS: usize = 4;
@@ -55,6 +56,8 @@ pub struct RuntimeConfig {
     /// Agents that run at the same time, those that were called by agents not counted: each depth has as many. They have
     /// slots of their own: agents that wait for tools, or for agents that they called, cannot keep those from running.
     pub agent_slots: u32,
+    /// Where calls are counted.
+    pub metrics: Metrics,
 }
 
 impl RuntimeConfig {
@@ -64,8 +67,8 @@ impl RuntimeConfig {
     /// When the path of the running program cannot be found out.
     pub fn new(components_dir: PathBuf, cache_dir: PathBuf) -> io::Result<Self> {
         let compiler = std::env::current_exe()?;
-        let compile_limits = CompileLimits::default();
-        Ok(Self { components_dir, cache_dir, compiler, compile_limits, tool_slots: 48, agent_slots: 48 })
+        let (compile_limits, metrics) = (CompileLimits::default(), Metrics::default());
+        Ok(Self { components_dir, cache_dir, compiler, compile_limits, tool_slots: 48, agent_slots: 48, metrics })
     }
 }
 
@@ -128,6 +131,7 @@ pub struct Runtime {
     agents: [Semaphore; DEPTHS],
     uploads: Semaphore,
     uploads_waiting: Semaphore,
+    metrics: Metrics,
 }
 
 impl Runtime {
@@ -149,6 +153,7 @@ impl Runtime {
             agents: std::array::from_fn(|_| Semaphore::new(agents as usize)),
             uploads: Semaphore::new(1),
             uploads_waiting: Semaphore::new(UPLOADS_WAITING_MAX),
+            metrics: config.metrics,
         })
     }
 

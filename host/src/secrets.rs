@@ -188,7 +188,8 @@ impl Secrets {
         let stored = format!("{STORED_PREFIX}{}", set.name);
         let sealed = self.inner.vault.seal(&stored, &id, &set.value)?;
         let secret = NewSecret { id, name: stored, sealed, created_by: actor };
-        let new = NewUserSecret { name: set.name.clone(), hosts: set.hosts, secret };
+        let written = hosts.iter().map(HostPattern::to_string).collect();
+        let new = NewUserSecret { name: set.name.clone(), hosts: written, secret };
         let secrets = self.clone();
         // To its end, though whoever asked goes meanwhile: memory must follow the store.
         let changed = tokio::spawn(async move {

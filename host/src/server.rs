@@ -31,6 +31,7 @@ use self::{
 use crate::{
     accounts::{Accounts, throttle::Throttle},
     driver::{CurrentWorkflow, Driver},
+    models::Gateway,
     runtime::Runtime,
     secrets::Secrets,
     store::Store,
@@ -88,6 +89,8 @@ pub struct Parts {
     pub webhooks: Webhooks,
     /// Keeps people's secrets, and masks all.
     pub secrets: Secrets,
+    /// Language models.
+    pub models: Gateway,
     /// Runs plugins.
     pub runtime: Arc<Runtime>,
     /// Knows who may come in.
@@ -116,6 +119,8 @@ pub struct Parts {
     changes: Arc<Semaphore>,
     /// What links to this host begin with.
     public_url: Arc<str>,
+    /// Whether everybody may read the metrics.
+    metrics_public: bool,
 }
 
 /// What an [`App`] is made of.
@@ -130,6 +135,8 @@ pub struct AppParts {
     pub webhooks: Webhooks,
     /// Keeps people's secrets, and masks all.
     pub secrets: Secrets,
+    /// Language models.
+    pub models: Gateway,
     /// Runs plugins.
     pub runtime: Arc<Runtime>,
     /// Knows who may come in.
@@ -140,6 +147,8 @@ pub struct AppParts {
     pub connections_per_address: usize,
     /// What links to this host begin with.
     pub public_url: Arc<str>,
+    /// Whether everybody may read the metrics.
+    pub metrics_public: bool,
     /// Tells when the host stops.
     pub shutdown: Shutdown,
 }
@@ -157,13 +166,14 @@ impl App {
     #[must_use]
     pub fn new(parts: AppParts) -> Self {
         let AppParts { store, driver, triggers, webhooks, secrets, runtime, accounts, .. } = parts;
-        let AppParts { network, connections_per_address, shutdown, public_url, .. } = parts;
+        let AppParts { models, network, connections_per_address, shutdown, public_url, metrics_public, .. } = parts;
         Self(Arc::new(Parts {
             store,
             driver,
             triggers,
             webhooks,
             secrets,
+            models,
             runtime,
             accounts,
             network,
@@ -177,6 +187,7 @@ impl App {
             ledger: Ledger::default(),
             in_flight: InFlight::default(),
             public_url,
+            metrics_public,
             changes: Arc::new(Semaphore::new(accept::CONNECTIONS_MAX)),
         }))
     }

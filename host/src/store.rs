@@ -3,12 +3,21 @@
 //! A log is the truth; the rows of executions, steps and approvals follow from it and are written in the same
 //! transaction. One task writes, and commits what is waiting as a group; reads have connections of their own.
 
-use std::{fmt, path::PathBuf, sync::Arc};
+use std::{
+    fmt,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use futures_util::future::BoxFuture;
 use sqlx::{SqliteConnection, SqlitePool};
 use tokio::sync::{Mutex, Notify, mpsc, oneshot};
 use weir_engine::{event::Record, execution::Summary, id::Timestamp};
+
+use crate::metrics::Metrics;
 
 mod approvals;
 mod audit;
@@ -52,7 +61,7 @@ use self::{
     directory::Directory,
     interest::Interests,
     kv::KvTurns,
-    writer::{Message, Run, Writer},
+    writer::{Counts, Message, Run, Writer},
 };
 
 use crate::grants::Grants;
@@ -98,13 +107,15 @@ pub struct StoreOptions {
     pub readers: u32,
     /// Writes that may wait before callers wait too.
     pub queue: usize,
+    /// Where it is counted what is written.
+    pub metrics: Metrics,
 }
 
 impl StoreOptions {
     /// The defaults for a data directory.
     #[must_use]
     pub fn new(data_dir: impl Into<PathBuf>) -> Self {
-        Self { data_dir: data_dir.into(), readers: 4, queue: 4096 }
+        Self { data_dir: data_dir.into(), readers: 4, queue: 4096, metrics: Metrics::default() }
     }
 }
 
@@ -146,6 +157,10 @@ struct Inner {
     interests: Interests,
     /// Tells of events that were stored.
     news: News,
+    /// Where it is counted what is written.
+    metrics: Metrics,
+    /// How many writes the writer has taken and not begun.
+    taken: Arc<AtomicUsize>,
 }
 
 impl fmt::Debug for Inner {
@@ -165,11 +180,25 @@ impl Store {
         let connection = connect::writer(&directory.database()).await?;
         let readers = connect::readers(&directory.database(), options.readers);
         let (writer, receiver) = mpsc::channel(options.queue.clamp(1, QUEUE_MAX));
-        tokio::spawn(Writer::new(connection, receiver, lock).run());
+        let (metrics, taken) = (options.metrics, Arc::<AtomicUsize>::default());
+        let counts = Counts { metrics: metrics.clone(), taken: Arc::clone(&taken) };
+        tokio::spawn(Writer::new(connection, receiver, lock, counts).run());
         let (plugin_files, grants) = (Mutex::new(()), Grants::default());
         let (notices, interests, news) = (Notify::new(), Interests::default(), News::default());
         let kv_turns = KvTurns::default();
-        let inner = Inner { directory, readers, writer, notices, plugin_files, grants, kv_turns, interests, news };
+        let inner = Inner {
+            directory,
+            readers,
+            writer,
+            notices,
+            plugin_files,
+            grants,
+            kv_turns,
+            interests,
+            news,
+            metrics,
+            taken,
+        };
         let store = Self { inner: Arc::new(inner), audit: None };
         store.sweep_plugins().await?;
         store.refresh_interest().await?;
@@ -185,18 +214,34 @@ impl Store {
     /// disk is full or the file is busy. Nothing of this append is stored then, and the execution is to be loaded again.
     pub async fn append(&self, append: Append) -> Result<(), StoreError> {
         let Some(prepared) = Prepared::new(&append)? else { return Ok(()) };
+        let (occurred, events) = (occurrences::counts(&append.companions), append.records.len());
         drop(append);
         let (notifies, has_news) = (prepared.questions.notice_due.is_some(), prepared.companions.has_bus_events());
         let (answer, answered) = oneshot::channel();
         self.send(Message::Append { prepared: Box::new(prepared), answer }).await?;
-        let result = answered.await.map_err(|_| StoreError::Closed)?;
+        answered.await.map_err(|_| StoreError::Closed)??;
+        self.inner.metrics.events_stored(events);
+        occurred.into_iter().for_each(|(status, count)| self.inner.metrics.occurrences(status.as_str(), count));
         if notifies {
             self.inner.notices.notify_one();
         }
         if has_news {
             self.inner.news.tell();
         }
-        result
+        Ok(())
+    }
+
+    /// Where it is counted what is written, for those who work with this store.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.inner.metrics
+    }
+
+    /// How many writes wait for the writer.
+    #[must_use]
+    pub fn writes_waiting(&self) -> usize {
+        let queue = &self.inner.writer;
+        queue.max_capacity() - queue.capacity() + self.inner.taken.load(Ordering::Relaxed)
     }
 
     /// Writes what is waiting and closes the file; whatever is asked later fails with [`StoreError::Closed`].

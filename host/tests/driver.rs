@@ -1,6 +1,8 @@
 //! The driver with real plugins and a real file.
 
 mod cancel;
+mod effects;
+mod metrics;
 mod people;
 mod powers;
 pub(crate) mod support;

@@ -8,6 +8,7 @@ mod models;
 mod notify;
 mod peer;
 mod runtime;
+mod secrets;
 mod server;
 mod store;
 mod trigger;

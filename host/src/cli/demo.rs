@@ -1,6 +1,7 @@
-//! `weir demo`: a host with plugins and example workflows, one of them run on the input that lies beside it, others
-//! started by a schedule and a webhook; then it keeps serving.
+//! `weir demo`: a host with plugins and example workflows, one of them run on the input that lies beside it, one with an
+//! agent and a model, others started by a schedule and a webhook; then it keeps serving.
 
+mod agent;
 mod triggers;
 
 use std::{
@@ -60,9 +61,10 @@ pub(super) struct Demo {
 
 impl Demo {
     pub(super) async fn run(self, globals: &Globals, out: Out) -> anyhow::Result<Outcome> {
-        serve::log_to_stderr(&self.log, false)?;
         let mut config = Config { data: globals.data_dir(), ..Config::default() };
+        serve::log_to_stderr(&self.log, false, &config.masker)?;
         config.listen = self.listen.unwrap_or(config.listen);
+        agent::add_model(&mut config, &self.workflows, |name| std::env::var(name).ok())?;
         let mut stop = StopSignal::listen()?;
         let mut running = serve::start(config, out).await?;
         let shown = tokio::select! {
@@ -99,6 +101,7 @@ impl Demo {
         }
         let Some((path, saved)) = example else { return Ok(Outcome::Done) };
         let outcome = self.execute(&client, out, &path, &saved).await?;
+        agent::show(&client, &self.workflows, out).await?;
         let webhook = triggers::show(&client, &running.url(), &self.workflows, out).await?;
         if !self.once {
             out.say(&where_next(running, globals, out, &path, &saved));
@@ -113,7 +116,7 @@ impl Demo {
     fn is_example(&self, path: &Path) -> bool {
         match &self.execute {
             Some(name) => path.file_stem().is_some_and(|stem| stem == name.as_str()),
-            None => input_of(path).is_some(),
+            None => input_of(path).is_some() && !agent::is_example(path),
         }
     }
 

@@ -132,6 +132,9 @@ pub(super) fn added(out: Out, plugin: &Value) -> String {
     let (name, version) = (text_of(plugin, "name"), text_of(plugin, "version"));
     let mut lines = vec![format!("{} {version}: {}", out.ink(Ink::Strong, &name), out.ink(Ink::Faint, &offers))];
     lines.extend(grants::lines(out, &plugin["grants"]).into_iter().map(|line| format!("    {line}")));
+    if plugin["grants"]["missing"].as_array().is_some_and(|missing| !missing.is_empty()) {
+        lines.push(format!("    {}", out.ink(Ink::Faint, &format!("weir plugin grant {name} --all lets it"))));
+    }
     lines.join("\n")
 }
 

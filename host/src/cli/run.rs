@@ -18,6 +18,7 @@ use crate::{
     Host, Running,
     client::{Client, segment},
     config::Config,
+    secrets::Masker,
 };
 
 /// Run one workflow in this process, and watch its steps.
@@ -48,11 +49,12 @@ pub(super) struct Run {
 
 impl Run {
     pub(super) async fn run(self, globals: &Globals, out: Out) -> anyhow::Result<Outcome> {
-        serve::log_to_stderr(&self.log, false)?;
+        let masker = Masker::default();
+        serve::log_to_stderr(&self.log, false, &masker)?;
         let input = file::argument(&self.input)?;
         let folder = tempfile::tempdir().context("could not make a directory for the run")?;
         let data = globals.data.clone().unwrap_or_else(|| folder.path().to_owned());
-        let running = start(&data).await?;
+        let running = start(&data, masker).await?;
         let result = self.execute(&running, out, input).await;
         running.stop().await;
         result
@@ -86,10 +88,10 @@ impl Run {
     }
 }
 
-async fn start(data: &Path) -> anyhow::Result<Running> {
+async fn start(data: &Path, masker: Masker) -> anyhow::Result<Running> {
     // It is asked for one execution, and starts no other.
     let (data, listen) = (data.to_owned(), ([127, 0, 0, 1], 0).into());
-    let config = Config { data, listen, schedules: false, ..Config::default() };
+    let config = Config { data, listen, schedules: false, masker, ..Config::default() };
     let mut running = Host::start(config).await?;
     running.ready().await?;
     Ok(running)

@@ -1,14 +1,18 @@
 //! `weir serve`: a host until it is told to stop.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{io, net::SocketAddr, path::PathBuf};
 
 use anyhow::Context as _;
 use clap::Args;
+use rustix::process::{Resource, Rlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
 
 use super::{Globals, Outcome, out::Out};
-use crate::{Host, Running, config::Config};
+use crate::{Host, Running, config::Config, secrets::Masker, spans::OtelConfig};
+
+/// The environment variable with headers for the collector.
+const OTLP_HEADERS: &str = "OTEL_EXPORTER_OTLP_HEADERS";
 
 /// Start a host.
 #[derive(Debug, Args)]
@@ -25,6 +29,10 @@ pub(super) struct Serve {
     /// Log as JSON, for machines.
     #[arg(long)]
     log_json: bool,
+    /// The OpenTelemetry collector that is told what executions do: http://localhost:4318. Further headers for it:
+    /// OTEL_EXPORTER_OTLP_HEADERS.
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL", hide_env_values = true)]
+    otlp_endpoint: Option<String>,
     /// Print the settings in force, and end.
     #[arg(long)]
     print_config: bool,
@@ -37,7 +45,7 @@ impl Serve {
             out.text(&serde_json::to_string_pretty(&config)?);
             return Ok(Outcome::Done);
         }
-        log_to_stderr(&config.log, config.log_json)?;
+        log_to_stderr(&config.log, config.log_json, &config.masker)?;
         let mut stop = StopSignal::listen()?;
         let mut running = start(config.clone(), out).await?;
         tokio::select! {
@@ -64,6 +72,8 @@ impl Serve {
             config.log.clone_from(log);
         }
         config.log_json |= self.log_json;
+        let headers = std::env::var(OTLP_HEADERS).ok();
+        config.otel = OtelConfig::overridden(config.otel, self.otlp_endpoint.as_deref(), headers.as_deref());
         config.add_model_of_environment(|name| std::env::var(name).ok())?;
         Ok(config)
     }
@@ -72,6 +82,8 @@ impl Serve {
 /// Starts a host and says where it listens: the first line on standard output.
 pub(super) async fn start(config: Config, out: Out) -> anyhow::Result<Running> {
     let data = config.data.clone();
+    // What a dump of the memory would hold must not lie around. Where it cannot be switched off, nothing else changes.
+    setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) }).ok();
     let running = Host::start(config).await?;
     out.text(&format!("listening on {}", running.url()));
     if running.token().is_new {
@@ -81,14 +93,43 @@ pub(super) async fn start(config: Config, out: Out) -> anyhow::Result<Running> {
     Ok(running)
 }
 
-/// Logs to standard error.
-pub(super) fn log_to_stderr(filter: &str, json: bool) -> anyhow::Result<()> {
+/// Logs to standard error, panics too, with secrets masked.
+pub(super) fn log_to_stderr(filter: &str, json: bool, masker: &Masker) -> anyhow::Result<()> {
     let filter =
         EnvFilter::try_new(filter).with_context(|| format!("could not understand the log filter {filter:?}"))?;
+    // It logs what models and providers say; failures are told by whoever asked.
+    let filter = filter.add_directive("genai=off".parse()?);
     let colours = std::io::IsTerminal::is_terminal(&std::io::stderr()) && std::env::var_os("NO_COLOR").is_none();
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours);
+    let log =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(MaskedStderr(masker.clone())).with_ansi(colours);
     let set = if json { log.json().try_init() } else { log.with_target(false).try_init() };
-    set.map_err(|e| anyhow::anyhow!("could not set up the log: {e}"))
+    set.map_err(|e| anyhow::anyhow!("could not set up the log: {e}"))?;
+    std::panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
+    Ok(())
+}
+
+/// Standard error, with secrets masked. The log writes a line at a time.
+struct MaskedStderr(Masker);
+
+impl<'a> MakeWriter<'a> for MaskedStderr {
+    type Writer = MaskedLine<'a>;
+
+    fn make_writer(&'a self) -> Self::Writer {
+        MaskedLine(&self.0)
+    }
+}
+
+struct MaskedLine<'a>(&'a Masker);
+
+impl io::Write for MaskedLine<'_> {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        io::stderr().write_all(&self.0.mask_bytes(line))?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
 }
 
 /// Ctrl-C and SIGTERM. From the moment that it listens neither ends the process, so it does before anything is begun that

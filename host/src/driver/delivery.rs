@@ -7,6 +7,7 @@ use weir_engine::{event::Event, execution::Execution};
 
 use super::{
     Driver, Inner, SignalError, lock,
+    observe::Observed,
     task::{NEWS_QUEUE, News, Task},
 };
 use crate::store;
@@ -53,7 +54,7 @@ impl Driver {
             Ok(place) => place,
             Err(other) => return Ok(other.send(news).await.is_ok()),
         };
-        let Some((id, execution)) = inner.replay(id).await? else {
+        let Some((id, execution, observed)) = inner.replay(id).await? else {
             return Err(SignalError::NotFound(id.to_owned()));
         };
         if execution.has_ended() {
@@ -61,7 +62,7 @@ impl Driver {
         }
         let mut task = Task::new(inner.clone(), id, execution, room);
         let sent = sender.try_send(news).is_ok();
-        task.resume(place, sender, receiver);
+        task.resume(observed, place, (sender, receiver));
         tokio::spawn(task.run());
         Ok(sent)
     }
@@ -112,8 +113,8 @@ impl Inner {
         lock(&self.tasks).get(id).cloned()
     }
 
-    /// The state that an execution's log leads to; `None` if there is no log.
-    async fn replay(&self, id: &str) -> Result<Option<(Arc<str>, Execution)>, SignalError> {
+    /// The state that an execution's log leads to, and what is open in it; `None` if there is no log.
+    async fn replay(&self, id: &str) -> Result<Option<(Arc<str>, Execution, Observed)>, SignalError> {
         let cannot = |reason: String| SignalError::Load { execution_id: id.to_owned(), reason };
         let records = self.store.load(id).await?;
         let Some(Event::ExecutionStarted(started)) = records.first().map(|r| &r.event) else {
@@ -121,8 +122,9 @@ impl Inner {
         };
         let started = started.clone();
         let graph = self.workflows.graph_for(&self.store, &started).await.map_err(|e| cannot(e.to_string()))?;
+        let observed = Observed::of_log(self.config.spans.of(&started), &records);
         let execution = Execution::replay(graph, records).map_err(|e| cannot(e.to_string()))?;
-        Ok(Some((started.execution_id.clone(), execution)))
+        Ok(Some((started.execution_id.clone(), execution, observed)))
     }
 }
 

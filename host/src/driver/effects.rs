@@ -9,6 +9,7 @@ pub mod http;
 pub mod kv;
 mod leave;
 mod loops;
+mod masked_answer;
 mod model;
 mod reach;
 mod tools;
@@ -93,6 +94,8 @@ struct Callable {
     name: String,
     target: Arc<Target>,
     terms: AgentTool,
+    /// Whether its plugin asks for it and was granted it, and not the step's author listed it.
+    is_granted: bool,
 }
 
 /// The host of one running call.
@@ -324,11 +327,12 @@ fn callables(shared: &Shared, target: &Target, listed: &[AgentTool]) -> Vec<Call
     let granted = shared.inner.store.grants().of(&target.digest);
     let own = target.tools.iter().filter_map(|(name, target)| {
         let terms = AgentTool { grant: granted.tool(name)?.clone(), limits: Limits::default() };
-        Some(Callable { name: name.clone(), target: Arc::new(target.clone()), terms })
+        Some(Callable { name: name.clone(), target: Arc::new(target.clone()), terms, is_granted: true })
     });
     let listed = listed.iter().filter_map(|terms| {
         let name = terms.grant.tool.clone();
-        Some(Callable { target: shared.targets.get(&name)?.clone(), name, terms: terms.clone() })
+        let target = shared.targets.get(&name)?.clone();
+        Some(Callable { target, name, terms: terms.clone(), is_granted: false })
     });
     own.chain(listed).collect()
 }

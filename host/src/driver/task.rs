@@ -33,6 +33,7 @@ use super::{
     answer::{Answer, Answered, DecideError, Reassign},
     delivery::Place,
     flight::{Flight, Landed},
+    observe::Observed,
     outbox::Outbox,
     perform, timers,
 };
@@ -77,6 +78,9 @@ struct Reply {
     send: Box<dyn FnOnce(Result<(), StoreError>) + Send>,
 }
 
+/// The way for news.
+type Way = (mpsc::Sender<News>, mpsc::Receiver<News>);
+
 type Appending = Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send>>;
 
 /// One execution in memory.
@@ -96,6 +100,7 @@ pub(super) struct Task {
     /// With the store.
     appending: Option<(Arc<Vec<Record>>, Appending)>,
     replies: Vec<Reply>,
+    observed: Observed,
     ended: Option<oneshot::Sender<Box<Finished>>>,
     /// Given up when the task ends, however that may be.
     place: Option<Place>,
@@ -117,6 +122,7 @@ enum Exit {
 
 impl Task {
     pub(super) fn new(inner: Arc<Inner>, id: Arc<str>, execution: Execution, room: OwnedSemaphorePermit) -> Self {
+        let observed = Observed::of(inner.config.spans.of(execution.started()));
         let (sender, receiver) = mpsc::channel(NEWS_QUEUE);
         Self {
             inner,
@@ -130,6 +136,7 @@ impl Task {
             stored: 0,
             appending: None,
             replies: Vec::new(),
+            observed,
             ended: None,
             place: None,
             resumed: false,
@@ -160,9 +167,9 @@ impl Task {
         self.place = Place::take(&self.inner, self.id.clone(), &self.sender).ok();
     }
 
-    /// An execution that was loaded from its log, and the place that was taken for it before.
-    pub(super) fn resume(&mut self, place: Place, sender: mpsc::Sender<News>, receiver: mpsc::Receiver<News>) {
-        (self.place, self.sender, self.receiver) = (Some(place), sender, receiver);
+    /// An execution that was loaded from its log, and the place and the way for news that were taken for it before.
+    pub(super) fn resume(&mut self, observed: Observed, place: Place, (sender, receiver): Way) {
+        (self.place, self.sender, self.receiver, self.observed) = (Some(place), sender, receiver, observed);
         self.stored = self.execution.seq();
         self.resumed = true;
     }
@@ -349,6 +356,7 @@ impl Task {
         result?;
         self.stored = records.last().map_or(self.stored, |record| record.seq);
         let stored = self.stored;
+        self.observed.committed(self.inner.store.metrics(), &self.execution, &records);
         self.inner.live.publish(&self.id, &records);
         let (due, rest) = std::mem::take(&mut self.replies).into_iter().partition(|reply| reply.seq <= stored);
         self.replies = rest;

@@ -125,15 +125,6 @@ impl Provider {
     }
 }
 
-impl ModelConfig {
-    /// The key that the environment holds, if that is where it is.
-    #[must_use]
-    pub fn key_of_environment(&self) -> Option<String> {
-        let Some(KeySource::Env(variable)) = &self.key else { return None };
-        std::env::var(variable).ok()
-    }
-}
-
 /// Where a key is found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -158,6 +149,13 @@ pub struct PriceConfig {
 }
 
 impl ModelConfig {
+    /// The key that the environment holds, if that is where it is.
+    #[must_use]
+    pub fn key_of_environment(&self) -> Option<String> {
+        let Some(KeySource::Env(variable)) = &self.key else { return None };
+        std::env::var(variable).ok().map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
+    }
+
     /// A model with the defaults for everything else.
     #[must_use]
     pub fn new(provider: Provider, model: &str) -> Self {

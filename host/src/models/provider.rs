@@ -77,9 +77,8 @@ impl Service {
             None => KeyAt::Nowhere,
             Some(KeySource::Secret(name)) => KeyAt::Secret(name.clone()),
             Some(KeySource::Env(name)) => {
-                let text = std::env::var(name).ok().map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
                 let missing = || Problem::invalid(format!("key: the environment variable {name} is not set"));
-                KeyAt::Here(Key::new(text.ok_or_else(missing)?))
+                KeyAt::Here(Key::new(config.key_of_environment().ok_or_else(missing)?))
             }
         };
         let connections = config.concurrency.into();

@@ -26,6 +26,13 @@ impl Runtime {
     /// Calls a tool or an agent. Every way to fail is a [`FailureCode`] of its own; the future may be dropped at any
     /// point, and the instance goes with it.
     pub async fn call(&self, call: PluginCall, host: Arc<dyn CallHost>) -> CallOutcome {
+        let running = self.metrics.call_begins(if call.agent { "agent" } else { "tool" });
+        let outcome = self.answer(call, host).await;
+        running.ended(outcome.result.as_ref().err().map(|failure| failure.code.as_str()));
+        outcome
+    }
+
+    async fn answer(&self, call: PluginCall, host: Arc<dyn CallHost>) -> CallOutcome {
         let ready = match self.ready(&call.digest).await {
             Ok(ready) => ready,
             Err(failure) => return CallOutcome { result: Err(failure), report: Report::default() },

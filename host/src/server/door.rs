@@ -1,6 +1,10 @@
 //! The way in: every request passes it, whatever route it asks for, and here it is found out who asks.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, OnceLock},
+    time::Instant,
+};
 
 use axum::{
     Router,
@@ -17,6 +21,7 @@ use super::{
     error::{ApiError, Code},
     gate::Who,
     request_id::RequestId,
+    router::Route,
 };
 use crate::{identity::Principal, store};
 
@@ -27,12 +32,25 @@ pub(super) struct Door {
     router: Router,
 }
 
+/// The line of the table that a request was led to, noted by that line's gate.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Matched(Arc<OnceLock<&'static Route>>);
+
+impl Matched {
+    pub(super) fn note(&self, route: &'static Route) {
+        // A request is led to one line.
+        let _ = self.0.set(route);
+    }
+}
+
 /// Marks a request that a page of another site made in a user's name.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct CrossOrigin;
 
 impl accept::Handler for Door {
     async fn handle(&self, mut request: Request<Incoming>, from: SocketAddr) -> Response<Body> {
+        let (begun, matched) = (Instant::now(), Matched::default());
+        request.extensions_mut().insert(matched.clone());
         let mut response = if self.app.network.is_for_us(&request) {
             self.recognize(&mut request, from);
             self.route(request).await
@@ -43,6 +61,8 @@ impl accept::Handler for Door {
         if !headers.contains_key(RequestId::HEADER) {
             headers.insert(RequestId::HEADER, RequestId::next().value());
         }
+        let route = matched.0.get().map(|route| (route.path, route.method));
+        self.app.store.metrics().http_request(route, response.status().as_u16(), begun.elapsed());
         response
     }
 }

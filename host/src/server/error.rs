@@ -81,6 +81,8 @@ codes! {
     EventNotFound, "event_not_found", NOT_FOUND, "there is no such event";
     /// No such plugin or tool.
     PluginNotFound, "plugin_not_found", NOT_FOUND, "there is no such plugin or tool";
+    /// No such model.
+    ModelNotFound, "model_not_found", NOT_FOUND, "there is no such model";
     /// No such token.
     TokenNotFound, "token_not_found", NOT_FOUND, "there is no such token";
     /// No such user.

@@ -25,10 +25,11 @@ use super::{
     App,
     act::{self, Attempt},
     auth,
-    door::CrossOrigin,
+    door::{CrossOrigin, Matched},
     error::{ApiError, Code},
     network::Peer,
     router::{Access, Route},
+    routes::metrics,
 };
 use crate::{
     accounts::AccountError,
@@ -69,11 +70,17 @@ impl Gate {
         Self { app: app.clone(), route }
     }
 
+    /// Whether an operator lets everybody read what this route shows.
+    fn is_opened(&self) -> bool {
+        self.app.metrics_public && self.route.path == metrics::PATH
+    }
+
     /// Why a request may not pass.
     fn refuses(&self, request: &Request<Body>) -> Option<Response<Body>> {
         let (needed, who) = match self.route.access {
             Access::Open => return None,
             Access::Public => (None, None),
+            Access::Needs(_) if self.is_opened() => (None, None),
             Access::Needs(role) => match request.extensions().get::<Who>() {
                 None => return Some(stranger(&self.app, request.headers(), request.extensions())),
                 who => (Some(role), who),
@@ -150,6 +157,9 @@ where
     }
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        if let Some(matched) = request.extensions().get::<Matched>() {
+            matched.note(self.gate.route);
+        }
         let refusal = self.gate.refuses(&request);
         let Some(name) = self.gate.route.act else {
             return Either::Left(match refusal {

@@ -17,8 +17,8 @@ use super::{
     live::EventView,
     router::{Access, ROUTES},
     routes::{
-        agents, approval_acts, approvals, audit, deliveries, events, executions, grants, health, links, notices,
-        plugins, schema, session, tokens, triggers, users, webhooks, workflows,
+        agents, approval_acts, approvals, audit, deliveries, events, executions, grants, health, links, metrics,
+        models, notices, plugins, schema, secrets, session, tokens, triggers, users, webhooks, workflows,
     },
     view::Page,
 };
@@ -27,7 +27,7 @@ use super::{
 #[openapi(
     info(title = "Weir", description = "Runs workflows whose tools and agents are sandboxed WebAssembly components."),
     paths(
-        health::alive, health::ready, schema::openapi, schema::workflow,
+        health::alive, health::ready, metrics::show, schema::openapi, schema::workflow,
         workflows::list, workflows::create, workflows::validate, workflows::show, workflows::update, workflows::delete,
         workflows::versions, workflows::version,
         executions::execute, executions::list_of_workflow, executions::list, executions::show, executions::steps,
@@ -42,6 +42,8 @@ use super::{
         events::list, events::send, events::show,
         plugins::list, plugins::upload, plugins::show, plugins::delete, plugins::enable, plugins::disable,
         plugins::try_tool, grants::list, grants::decide,
+        secrets::list, secrets::set, secrets::delete,
+        models::list, models::try_model,
         session::create, session::show, session::delete, tokens::list, tokens::create, tokens::revoke,
         users::list, users::create, users::update, users::delete, users::set_password, audit::list, audit::verify,
         agents::workflows, agents::create_workflow, agents::workflow, agents::update_workflow, agents::delete_workflow,
@@ -57,6 +59,8 @@ use super::{
         (name = "webhooks", description = "what comes in from outside, and what proves where it comes from"),
         (name = "events", description = "what happened elsewhere, and here, and starts workflows"),
         (name = "plugins", description = "tools and agents"),
+        (name = "secrets", description = "what plugins and models prove themselves with elsewhere"),
+        (name = "models", description = "language models"),
         (name = "identity", description = "who may ask, and what they may do"),
         (name = "audit", description = "what was done, refused and failed"),
         (name = "agents", description = "the predecessor's API, for clients that exist"),

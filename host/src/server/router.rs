@@ -14,8 +14,8 @@ use super::{
     gate::Gate,
     no_method, no_route,
     routes::{
-        agents, approval_acts, approvals, audit, deliveries, events, executions, grants, health, links, notices,
-        plugins, schema, session, tokens, triggers, users, webhooks, workflows,
+        agents, approval_acts, approvals, audit, deliveries, events, executions, grants, health, links, metrics,
+        models, notices, plugins, schema, secrets, session, tokens, triggers, users, webhooks, workflows,
     },
 };
 use crate::identity::Role;
@@ -107,6 +107,7 @@ macro_rules! routes {
 routes! {
     get    Open     "/healthz"                                            => health::alive;
     get    Open     "/readyz"                                             => health::ready;
+    get    Viewer   "/metrics"                                            => metrics::show;
     get    Open     "/api/openapi.json"                                   => schema::openapi;
     get    Viewer   "/api/schema/workflow"                                => schema::workflow;
 
@@ -168,6 +169,12 @@ routes! {
     get    Viewer   "/api/plugins/{plugin}/grants"                        => grants::list;
     put    Admin    "/api/plugins/{plugin}/grants"                        => grants::decide, "plugin.grant";
     post   Author   "/api/plugins/{plugin}/tools/{tool}/try"              => plugins::try_tool, "plugin.try";
+
+    get    Admin    "/api/secrets"                                        => secrets::list;
+    put    Admin    "/api/secrets/{secret}"                               => secrets::set, "secret.set";
+    delete Admin    "/api/secrets/{secret}"                               => secrets::delete, "secret.delete";
+    get    Viewer   "/api/models"                                         => models::list;
+    post   Admin    "/api/models/{alias}/try"                             => models::try_model, "model.try";
 
     post   Public   "/api/session"                                        => session::create, "session.create";
     get    Viewer   "/api/session"                                        => session::show;

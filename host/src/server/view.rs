@@ -6,8 +6,10 @@ mod audit;
 mod bus_event;
 mod execution;
 mod grant;
+mod model;
 mod notice;
 mod plugin;
+mod secret;
 mod step;
 mod trigger;
 mod webhook;
@@ -24,8 +26,10 @@ pub use self::{
     bus_event::BusEventView,
     execution::{ExecutionSummary, ExecutionView, PausedView},
     grant::{GrantView, PowersView},
+    model::{ModelPriceView, ModelView, TriedModelView},
     notice::NoticeView,
     plugin::{PluginDetail, PluginSummary},
+    secret::UserSecretView,
     step::{LogLineView, StepView},
     trigger::{OccurrenceView, TriggerView},
     webhook::{DeliveryView, SecretAddedView, SecretMadeView, SecretView},

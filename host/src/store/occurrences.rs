@@ -7,7 +7,7 @@ use sqlx::sqlite::SqliteRow;
 use weir_engine::id::Timestamp;
 
 use super::{
-    Store, StoreError,
+    Companion, Store, StoreError,
     audit::{self, AuditEntry},
     batch::Rows,
     columns::{Columns, page, signed},
@@ -96,6 +96,23 @@ impl NewOccurrence {
     }
 }
 
+/// What the occurrences among companions stand for.
+pub(super) fn counts(companions: &[Companion]) -> Vec<(OccurrenceStatus, u64)> {
+    let count = |companion: &Companion| match companion {
+        Companion::Occurrence(new) => Some((new.status, new.count)),
+        Companion::Audit(_)
+        | Companion::IdempotencyKey(_)
+        | Companion::LinkUsed(_)
+        | Companion::Moved(_)
+        | Companion::Delivery(_)
+        | Companion::BusEvent(_)
+        | Companion::Kv(_)
+        | Companion::EffectBegun(_)
+        | Companion::EffectEnded(_) => None,
+    };
+    companions.iter().filter_map(count).collect()
+}
+
 /// How far a schedule has come. It is not moved where it was changed or switched off since it was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Moved {
@@ -161,16 +178,21 @@ impl Store {
         new.iter().try_for_each(|new| new.push(&mut occurrences)).map_err(unwritable)?;
         moved.iter().try_for_each(|moved| moved.push(&mut cursors)).map_err(unwritable)?;
         let (occurrences, cursors) = (occurrences.finish(), cursors.finish());
-        self.write(move |connection| {
+        let write = self.write(move |connection| {
             Box::pin(async move {
-                for (text, rows) in [(queries::WRITE_OCCURRENCES, occurrences), (queries::MOVE_TRIGGERS, cursors)] {
-                    let done = sqlx::query(text).bind(rows).execute(&mut *connection).await;
-                    done.map_err(|e| database("write occurrences", e))?;
-                }
-                Ok(())
+                let failed = |e| database("write occurrences", e);
+                let query = sqlx::query(queries::WRITE_OCCURRENCES).bind(occurrences);
+                let written = query.execute(&mut *connection).await.map_err(failed)?.rows_affected();
+                sqlx::query(queries::MOVE_TRIGGERS).bind(cursors).execute(connection).await.map_err(failed)?;
+                Ok(written)
             })
-        })
-        .await
+        });
+        let written = usize::try_from(write.await?).unwrap_or(usize::MAX);
+        // Which ones were there already is not known; there is almost always only one.
+        for new in new.iter().take(written) {
+            self.inner.metrics.occurrences(new.status.as_str(), new.count);
+        }
+        Ok(())
     }
 
     /// Writes an occurrence that is refused, and `audit` with it; nothing if the occurrence is there already.
@@ -183,14 +205,20 @@ impl Store {
         let mut rows = Rows::default();
         new.push(&mut rows).map_err(unwritable)?;
         let rows = rows.finish();
-        self.write(move |connection| {
+        let write = self.write(move |connection| {
             Box::pin(async move {
                 let done = sqlx::query(queries::WRITE_OCCURRENCES).bind(rows).execute(&mut *connection).await;
                 let written = done.map_err(|e| database("write an occurrence", e))?.rows_affected();
-                if written > 0 { audit::record(connection, &[audit]).await } else { Ok(()) }
+                if written > 0 {
+                    audit::record(connection, &[audit]).await?;
+                }
+                Ok(written > 0)
             })
-        })
-        .await
+        });
+        if write.await? {
+            self.inner.metrics.occurrences(new.status.as_str(), new.count);
+        }
+        Ok(())
     }
 
     /// One occurrence.

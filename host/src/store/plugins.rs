@@ -186,8 +186,12 @@ impl Store {
     /// # Errors
     /// [`StoreError::NotFound`], [`StoreError::InUse`]; the database cannot be written.
     pub async fn delete_plugin(&self, name: &str, version: &str) -> Result<(), StoreError> {
+        let (store, name, version) = (self.clone(), name.to_owned(), version.to_owned());
+        detached(async move { store.delete(name, version).await }).await
+    }
+
+    async fn delete(&self, name: String, version: String) -> Result<(), StoreError> {
         let _guard = self.inner.plugin_files.lock().await;
-        let (name, version) = (name.to_owned(), version.to_owned());
         let digest = self.write(move |connection| Box::pin(delete(connection, name, version))).await?;
         self.inner.grants.remove(&digest);
         let path = self.component(&digest)?;

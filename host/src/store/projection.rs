@@ -264,7 +264,6 @@ fn channels(request: &Value) -> Vec<&str> {
 }
 
 fn statuses_of(failure: &Failure) -> (StepStatus, ApprovalStatus) {
-    let step = if failure.code == FailureCode::Timeout { StepStatus::Timeout } else { StepStatus::Failed };
     let lapsed = failure.code == FailureCode::ApprovalTimeout;
-    (step, if lapsed { ApprovalStatus::Lapsed } else { ApprovalStatus::Withdrawn })
+    (StepStatus::of_failure(failure), if lapsed { ApprovalStatus::Lapsed } else { ApprovalStatus::Withdrawn })
 }

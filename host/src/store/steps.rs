@@ -8,7 +8,7 @@ use std::{
 use sqlx::sqlite::SqliteRow;
 use weir_engine::{
     event::{AfterFailure, Event, LogLine, Report, StepType, Work},
-    failure::Failure,
+    failure::{Failure, FailureCode},
     id::{CallId, ScopeId, Seq, Timestamp},
     json::Json,
     limits::Amounts,
@@ -114,6 +114,12 @@ pub struct StepOutput {
 }
 
 impl StepStatus {
+    /// How a step stands that failed for good like this.
+    #[must_use]
+    pub fn of_failure(failure: &Failure) -> Self {
+        if failure.code == FailureCode::Timeout { Self::Timeout } else { Self::Failed }
+    }
+
     /// The status as it is stored and shown.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -5,7 +5,11 @@
 
 use std::{
     collections::{HashSet, VecDeque},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Instant,
 };
 
 use futures_util::future::BoxFuture;
@@ -13,6 +17,7 @@ use sqlx::{Connection as _, SqliteConnection};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{StoreError, batch::Prepared, bulk, directory::Lock, error::Cause, queries};
+use crate::metrics::Metrics;
 
 /// The most appends in one transaction.
 const APPENDS_MAX: usize = 512;
@@ -34,17 +39,30 @@ pub(super) type Answer = oneshot::Sender<Result<(), StoreError>>;
 /// What a job does with the writer's connection.
 pub(super) type Run = Box<dyn for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, bool> + Send>;
 
+/// Where the writer tells what it does.
+pub(super) struct Counts {
+    pub(super) metrics: Metrics,
+    /// How many messages it has taken and not begun.
+    pub(super) taken: Arc<AtomicUsize>,
+}
+
 /// The task's state.
 pub(super) struct Writer {
     connection: SqliteConnection,
     receiver: mpsc::Receiver<Message>,
     waiting: VecDeque<Message>,
     lock: Lock,
+    counts: Counts,
 }
 
 impl Writer {
-    pub(super) fn new(connection: SqliteConnection, receiver: mpsc::Receiver<Message>, lock: Lock) -> Self {
-        Self { connection, receiver, waiting: VecDeque::new(), lock }
+    pub(super) fn new(
+        connection: SqliteConnection,
+        receiver: mpsc::Receiver<Message>,
+        lock: Lock,
+        counts: Counts,
+    ) -> Self {
+        Self { connection, receiver, waiting: VecDeque::new(), lock, counts }
     }
 
     /// Writes until the store is closed, or until the last one who could send something is gone.
@@ -76,12 +94,14 @@ impl Writer {
     /// The next message, after everything else that waits in the channel was taken out of it as well.
     async fn next(&mut self) -> Option<Message> {
         if self.waiting.is_empty() {
+            self.counts.taken.store(0, Ordering::Relaxed);
             self.waiting.push_back(self.receiver.recv().await?);
         }
         while self.waiting.len() < APPENDS_MAX {
             let Ok(message) = self.receiver.try_recv() else { break };
             self.waiting.push_back(message);
         }
+        self.counts.taken.store(self.waiting.len() - 1, Ordering::Relaxed);
         self.waiting.pop_front()
     }
 
@@ -127,9 +147,13 @@ impl Writer {
     }
 
     async fn write(&mut self, group: &[&Prepared]) -> Result<(), Failed> {
+        let begun = Instant::now();
         let result = bulk::write(&mut self.connection, group).await;
         match result {
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                self.counts.metrics.committed(group.len(), begun.elapsed());
+                Ok(())
+            }
             Err(error) => Err(self.undo(error).await),
         }
     }
@@ -178,6 +202,7 @@ impl Writer {
             tracing::error!(error = %source, "the disk failed while the database was written: the host stops");
             std::process::abort();
         }
+        self.counts.metrics.commit_failed();
         // SQLite left the transaction by itself after some failures; there is nothing to undo then.
         drop(sqlx::query(queries::ROLLBACK).execute(&mut self.connection).await);
         Failed { cause, source: Arc::new(source) }

@@ -1,6 +1,10 @@
 //! A driver over a store and a runtime in a directory of its own.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -17,10 +21,13 @@ use weir_host::{
     store::{FirstGrant, NewPlugin, NewWorkflow, Store, StoreOptions, WorkflowVersion},
 };
 
-use crate::runtime::support::guest;
+use crate::runtime::support::{component, guest};
 
 /// How long anything may take that is waited for.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+
+/// What was compiled, for all benches: large plugins take seconds.
+static COMPILED: LazyLock<TempDir> = LazyLock::new(|| tempfile::tempdir().unwrap());
 
 pub(crate) struct Bench {
     pub(crate) driver: Driver,
@@ -39,17 +46,25 @@ impl Bench {
 
     pub(crate) async fn open(directory: TempDir, config: DriverConfig) -> Self {
         let store = Store::open(StoreOptions::new(directory.path())).await.unwrap();
-        let mut runtime =
-            RuntimeConfig::new(directory.path().join("plugins"), directory.path().join("compiled")).unwrap();
+        let mut runtime = RuntimeConfig::new(directory.path().join("plugins"), COMPILED.path().join("cache")).unwrap();
         runtime.compiler = PathBuf::from(env!("CARGO_BIN_EXE_weir"));
         (runtime.tool_slots, runtime.agent_slots) = (8, 4);
+        runtime.metrics = store.metrics().clone();
         let runtime = Arc::new(Runtime::new(runtime).unwrap());
         let driver = Driver::new(store.clone(), runtime.clone(), config);
         Self { driver, store, directory }
     }
 
+    /// Installs a bundled plugin, with all that it asks for.
+    pub(crate) async fn install_plugin(&self, name: &str) {
+        self.install_component(name, component(name)).await;
+    }
+
     pub(crate) async fn install(&self, name: &str) {
-        let bytes = guest(name);
+        self.install_component(name, guest(name)).await;
+    }
+
+    async fn install_component(&self, name: &str, bytes: bytes::Bytes) {
         let inspected = self.driver.runtime().validate_and_compile(bytes.clone()).await.unwrap();
         let new = NewPlugin {
             name: name.to_owned(),
@@ -121,6 +136,16 @@ impl Bench {
         })
         .await
         .expect("the log gets there in time")
+    }
+
+    /// Waits until nothing is in memory.
+    pub(crate) async fn until_idle(&self) {
+        let idle = async {
+            while self.driver.in_memory() > 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, idle).await.expect("everything leaves memory");
     }
 
     /// Waits for the question of a step.

@@ -40,6 +40,17 @@ async fn echo() {
     assert_eq!(outcome.report.logs[0].level, "info");
 }
 
+/// What becomes of it is shown end to end; the sandbox itself knows no secrets.
+#[tokio::test(flavor = "multi_thread")]
+async fn d1_leak() {
+    let leak = async |how: &str| run("d1_leak", &format!(r#"{{"how":"{how}","a":"hunter2-","b":"hunter2"}}"#)).await;
+    assert!(leak("plain").await.result.unwrap().text().contains("Bearer hunter2-hunter2"));
+    assert!(leak("base64").await.result.unwrap().text().contains("aHVudGVyMi1odW50ZXIy"));
+    assert!(failed(leak("panic").await, FailureCode::PluginTrap).message.contains("hunter2-hunter2"));
+    let lines = leak("log").await.report.logs;
+    assert!(lines.iter().any(|line| line.message.ends_with("hunter2…")), "{lines:?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn failures() {
     let cases = [

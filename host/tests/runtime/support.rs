@@ -14,9 +14,12 @@ use weir_engine::{
     failure::{Failure, FailureCode},
     json::Json,
 };
-use weir_host::runtime::{
-    CallHost, CallOutcome, CompileLimits, Effect, Inspected, PluginCall, Powerless, Runtime, RuntimeConfig, ToolAnswer,
-    ToolCall,
+use weir_host::{
+    metrics::Metrics,
+    runtime::{
+        CallHost, CallOutcome, CompileLimits, Effect, Inspected, PluginCall, Powerless, Runtime, RuntimeConfig,
+        ToolAnswer, ToolCall,
+    },
 };
 
 /// How much later than its limit any single call may end: the machine that runs the tests does other things too.
@@ -56,6 +59,7 @@ fn open(directory: &TempDir, compile_limits: CompileLimits) -> Runtime {
         compile_limits,
         tool_slots: 12,
         agent_slots: 4,
+        metrics: Metrics::default(),
     };
     fs::create_dir_all(&config.components_dir).unwrap();
     Runtime::new(config).unwrap()
@@ -69,10 +73,19 @@ pub(crate) fn shared() -> &'static Runtime {
 
 /// The component of a guest program.
 pub(crate) fn guest(name: &str) -> Bytes {
+    built(&format!("examples/{name}"), "guests")
+}
+
+/// A bundled plugin.
+pub(crate) fn component(name: &str) -> Bytes {
+    built(name, "plugins")
+}
+
+fn built(name: &str, goal: &str) -> Bytes {
     let target = env::var_os("CARGO_TARGET_DIR")
         .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target")), PathBuf::from);
-    let path = target.join(format!("wasm32-wasip2/plugin/examples/{name}.wasm"));
-    let bytes = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}; run `make guests` first", path.display()));
+    let path = target.join(format!("wasm32-wasip2/plugin/{name}.wasm"));
+    let bytes = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}; run `make {goal}` first", path.display()));
     Bytes::from(bytes)
 }
 

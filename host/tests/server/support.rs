@@ -55,14 +55,30 @@ impl TestHost {
         Self::on(tempfile::tempdir().unwrap()).await
     }
 
+    /// A host that is set up otherwise than by default.
+    pub(super) async fn with(change: impl FnOnce(&mut Config)) -> Self {
+        Self::set_up(tempfile::tempdir().unwrap(), change).await
+    }
+
+    /// Stops the host and starts another on its data, set up otherwise than by default.
+    pub(super) async fn restart_with(self, change: impl FnOnce(&mut Config)) -> Self {
+        self.running.stop().await;
+        Self::set_up(self.data, change).await
+    }
+
     async fn on(data: TempDir) -> Self {
-        let config = Config {
+        Self::set_up(data, |_| {}).await
+    }
+
+    async fn set_up(data: TempDir, change: impl FnOnce(&mut Config)) -> Self {
+        let mut config = Config {
             data: data.path().to_owned(),
             listen: "127.0.0.1:0".parse().unwrap(),
             allowed_hosts: vec!["x".to_owned()],
             program: Some(env!("CARGO_BIN_EXE_weir").into()),
             ..Config::default()
         };
+        change(&mut config);
         let mut running = Host::start(config).await.unwrap();
         running.ready().await.unwrap();
         let client = Client::new(&running.url(), running.token().token.as_str()).unwrap();

@@ -46,11 +46,14 @@ pub(crate) fn run(input: &Value, config: AgentConfig) -> Result<Value> {
         last: None,
         ending: false,
     };
-    run.to_the_end()
+    run.until_answered()
 }
 
 /// The task as the model reads it: a text as it is, anything else as JSON.
 fn task(input: &Value) -> Result<String> {
+    // A step's `agent_prompt` that is a text comes as an object with nothing else in it.
+    let only_prompt = input.as_object().filter(|members| members.len() == 1).and_then(|members| members.get("prompt"));
+    let input = only_prompt.filter(|prompt| prompt.is_string()).unwrap_or(input);
     let task = input.as_str().map_or_else(|| input.to_string(), str::to_owned);
     if task.trim().is_empty() || input.is_null() {
         return Err(Failure::invalid_input("the task is empty: give the agent a prompt"));
@@ -86,7 +89,7 @@ fn chat(config: &AgentConfig, form: Option<&Form>, tools: &[String]) -> Chat {
 }
 
 impl Run {
-    fn to_the_end(mut self) -> Result<Value> {
+    fn until_answered(mut self) -> Result<Value> {
         loop {
             let answer = self.turn()?;
             if answer.stop == Stop::Refusal {

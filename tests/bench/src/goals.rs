@@ -43,7 +43,11 @@ pub(crate) fn of(name: &str) -> Option<Goal> {
         "chain3_history_ratio" => Some(Goal::AtLeast { times: 0.0, floor: 0.8 }),
         "chain3_written_kb_c1" => at_most(60.0),
         "chain3_written_kb_c32" => at_most(20.0),
+        "model_call_c1_p50_us" | "model_call_c1_p99_us" | "model_call_c64_p50_us" | "model_call_c64_p99_us" => {
+            Some(Goal::AtMost { times: 1.5, plus: 0.0 })
+        }
         "plugin_call_us" => Some(Goal::AtMost { times: 2.0, plus: 0.0 }),
+        "grant_check_us" | "grant_check_64_us" => at_most(2.0),
         "loop100k_s" => at_most(8.0),
         "loop100k_rss_mb" => at_most(100.0),
         "startup_10k_ms" => at_most(2000.0),

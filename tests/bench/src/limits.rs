@@ -3,5 +3,6 @@
 
 pub(crate) mod disk;
 pub(crate) mod hello;
+pub(crate) mod model;
 pub(crate) mod sqlite;
 pub(crate) mod wasm;

@@ -63,16 +63,33 @@ enum Part {
     Schedules,
     /// One plugin call.
     Calls,
+    /// What a plugin may do, asked before an effect.
+    Grants,
+    /// Requests to models through the gateway.
+    Models,
     /// The HTTP library alone.
     Hello,
 }
 
-const PARTS: [Part; 7] =
-    [Part::Chains, Part::Loops, Part::Waiting, Part::Webhooks, Part::Schedules, Part::Calls, Part::Hello];
+const PARTS: [Part; 8] = [
+    Part::Chains,
+    Part::Loops,
+    Part::Waiting,
+    Part::Webhooks,
+    Part::Schedules,
+    Part::Calls,
+    Part::Grants,
+    Part::Hello,
+    Part::Models,
+];
 
 fn main() -> Result<ExitCode> {
     if std::env::args().nth(1).as_deref() == Some(limits::hello::SUBCOMMAND) {
         limits::hello::serve()?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if std::env::args().nth(1).as_deref() == Some(limits::model::SUBCOMMAND) {
+        limits::model::serve()?;
         return Ok(ExitCode::SUCCESS);
     }
     let options = Options::parse();
@@ -120,6 +137,8 @@ async fn run(bench: &mut Bench, part: Part) -> (&'static str, Result<()>) {
         Part::Webhooks => ("webhooks", bench.measure_webhooks().await),
         Part::Schedules => ("schedules", bench.measure_schedules().await),
         Part::Calls => ("calls", bench.measure_calls().await),
+        Part::Grants => ("grants", bench.measure_grants().await),
+        Part::Models => ("models", bench.measure_models().await),
         Part::Hello => ("hello", bench.measure_hello().await),
     }
 }

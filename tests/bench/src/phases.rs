@@ -19,8 +19,10 @@ use crate::{
 
 pub(crate) mod calls;
 pub(crate) mod chain;
+pub(crate) mod grants;
 pub(crate) mod hello;
 pub(crate) mod loops;
+pub(crate) mod models;
 pub(crate) mod schedules;
 pub(crate) mod waiting;
 pub(crate) mod webhooks;

@@ -60,6 +60,14 @@ impl Data {
         self.folder.path().join(name)
     }
 
+    /// Gives the hosts that start on it from now on a configuration, as YAML or JSON.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn configure(&self, config: &str) -> Result<()> {
+        std::fs::write(self.beside("config.yaml"), config).context("writing a configuration")
+    }
+
     /// What all hosts on it said on standard error.
     ///
     /// # Errors
@@ -136,6 +144,13 @@ impl Host {
         let began = Instant::now();
         let said = File::options().create(true).append(true).open(data.beside("stderr")).context("making a log")?;
         command.arg("serve").arg("--data").arg(data.path()).args(["--listen", "127.0.0.1:0"]);
+        let config = data.beside("config.yaml");
+        if config.exists() {
+            command.arg("--config").arg(config);
+        }
+        for name in ["WEIR_MODEL_URL", "WEIR_MODEL_NAME", "WEIR_MODEL_KEY"] {
+            command.env_remove(name);
+        }
         command.env_remove("WEIR_LOG").env_remove("WEIR_CONFIG").env_remove("WEIR_LISTEN");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(said).kill_on_drop(true);
         let mut child = command.spawn().context("starting a host")?;
@@ -226,7 +241,7 @@ async fn until_ready(api: &Api) -> Result<()> {
 pub async fn weir(arguments: &[&str], environment: &[(&str, &str)], directory: &Path) -> Result<Ran> {
     let mut command = Command::new(program::weir()?);
     command.args(arguments).current_dir(directory).stdin(Stdio::null()).kill_on_drop(true);
-    for name in ["WEIR_URL", "WEIR_TOKEN", "WEIR_DATA", "WEIR_LISTEN", "WEIR_CONFIG", "WEIR_LOG"] {
+    for name in ["WEIR_URL", "WEIR_TOKEN", "WEIR_DATA", "WEIR_LISTEN", "WEIR_CONFIG", "WEIR_LOG", "WEIR_MODEL_URL"] {
         command.env_remove(name);
     }
     command.envs(environment.iter().copied());

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, ensure};
 
 /// The bundled plugins, by the names of their files.
-pub const BUNDLED: [&str; 3] = ["text", "data", "triage"];
+pub const BUNDLED: [&str; 7] = ["agent", "data", "http", "research", "text", "triage", "web"];
 
 /// The directory that holds `debug` and `wasm32-wasip2`, found from this test's own executable.
 ///

@@ -66,7 +66,11 @@ async fn do_everything(api: &Api) -> Result<String> {
     for verb in ["disable", "enable"] {
         good(api, post.clone(), &format!("/api/plugins/text/{verb}"), Value::Null).await?;
     }
+    good(api, put.clone(), "/api/plugins/text/grants", json!({ "all": true })).await?;
     try_tool(api).await?;
+    let secret = json!({ "value": "correct horse battery", "hosts": ["api.example.com"] });
+    good(api, put.clone(), "/api/secrets/search-key", secret).await?;
+    good(api, delete.clone(), "/api/secrets/search-key", Value::Null).await?;
     let token = good(api, post.clone(), "/api/tokens", json!({ "name": "ci", "roles": ["viewer"] })).await?;
     let id = token["id"].as_str().context("a token without an id")?;
     good(api, delete.clone(), &format!("/api/tokens/{id}"), Value::Null).await?;

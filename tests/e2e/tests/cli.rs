@@ -303,9 +303,10 @@ fn told_all(told: &str, more: &[&str]) -> Result<()> {
     ensure!(told.starts_with("listening on http://127.0.0.1:"), "another first line: {told}");
     let plugins = ["text 0.1.0", "data 0.1.0", "triage 0.1.0"];
     let steps = ["customer_messages", "invoice_check", "each[11].rate", "asks:", "escalate (by admin)", "completed"];
+    let agent = ["running ask_agent with a model (scripted)", "negative", "it took 2 model requests, 3 tool calls"];
     let triggers =
         ["*/10 * * * * * (Europe/Berlin)", "It is 20", "POST /webhooks/orders", "A-1007 is confirmed", "duplicate"];
-    for word in plugins.iter().chain(&steps).chain(&triggers).chain(&["Customer messages:"]).chain(more) {
+    for word in plugins.iter().chain(&steps).chain(&agent).chain(&triggers).chain(&["Customer messages:"]).chain(more) {
         ensure!(told.contains(word), "{word} is not told: {told}");
     }
     ensure!(!told.contains('\u{1b}'), "colours where no terminal is: {told}");
@@ -315,7 +316,7 @@ fn told_all(told: &str, more: &[&str]) -> Result<()> {
 /// Runs the program until it tells `word`, interrupts it as Ctrl-C does, and gives what it told.
 async fn until_interrupted(arguments: &[&str], word: &str) -> Result<String> {
     let mut command = Command::new(program::weir()?);
-    command.args(arguments).env_remove("WEIR_URL").env_remove("WEIR_TOKEN").stdout(Stdio::piped()).kill_on_drop(true);
+    command.args(arguments).env_remove("WEIR_URL").env_remove("WEIR_TOKEN").env_remove("WEIR_MODEL_URL").stdout(Stdio::piped()).kill_on_drop(true);
     let mut child = command.spawn().context("starting the program")?;
     let mut lines = BufReader::new(child.stdout.take().context("taking its output")?).lines();
     let mut told = String::new();

@@ -124,8 +124,16 @@ fn every_example_is_run_by_a_test() -> Result<()> {
     let mut examples = files(&program::workflows(), &["json", "yaml"])?;
     examples.retain(|path| !path.to_string_lossy().contains(".input."));
     let names: Vec<_> = examples.iter().filter_map(|path| path.file_stem()?.to_str()).collect();
-    // The demo's test waits for the schedule of heartbeat.
-    let tested = ["customer_messages", "heartbeat", "invoice_check", "order_received"];
+    // The demo's test waits for the schedule of heartbeat; those with agents and the web have tests in `research`.
+    let tested = [
+        "ask_agent",
+        "customer_messages",
+        "heartbeat",
+        "invoice_check",
+        "order_received",
+        "web_research",
+        "web_research_simple",
+    ];
     ensure!(names == tested, "write a test for each of {names:?}");
     Ok(())
 }

@@ -15,13 +15,14 @@ use super::{
     Done, Entry, Running,
     http::{Way, plain_headers},
     kv::{Decided, Owner, decide},
+    masked_answer::MaskedAnswer,
 };
 use crate::{
     driver::task::Ask,
     egress::{Egress, HeaderMap},
     grants::Granted,
     runtime::{HttpAnswer, HttpRequest, KvOperation},
-    secrets::Secrets,
+    secrets::{Masker, Secrets},
     store::EffectKind,
 };
 
@@ -63,7 +64,7 @@ impl Running {
             Err(failure) => Err(failure.clone()),
         };
         self.end(&entry.id, Done::free(told), true).await?;
-        answer
+        Ok(Box::new(MaskedAnswer::new(answer?, &self.shared.inner.config.masker)))
     }
 
     async fn opened(&self, request: &HttpRequest, key: &str) -> Result<Box<dyn HttpAnswer>, Failure> {
@@ -81,11 +82,13 @@ impl Running {
 
     /// Reads or writes documents of the plugin. What is written goes with the row that says so.
     pub(super) async fn work_on_documents(&self, id: EffectId, operation: KvOperation) -> Result<Json, Failure> {
+        let operation = masked(operation, &self.shared.inner.config.masker);
         let entry = Entry::new(id, EffectKind::Kv, operation.name(), &operation);
         if let Some(known) = self.known(&entry).await? {
             return known;
         }
-        self.begin(Ask::Nothing(entry.id.clone()), &[&entry], true).await?;
+        // Nothing comes of it before its answer is stored, and with that its row.
+        self.begin(Ask::Nothing(entry.id.clone()), &[&entry], false).await?;
         let (plugin, granted) = (Arc::from(&*self.target.plugin), self.granted());
         let owner = Owner { plugin: &plugin, workflow_id: Some(&self.shared.workflow_id) };
         let done = match decide(&self.shared.inner.store, &granted, owner, &operation).await {
@@ -96,6 +99,18 @@ impl Running {
             Err(failure) => Done::free(Err(failure)),
         };
         self.end(&entry.id, done, true).await
+    }
+}
+
+/// The same operation, which writes no secrets.
+fn masked(operation: KvOperation, masker: &Masker) -> KvOperation {
+    match operation {
+        KvOperation::Set { space, key, value } => KvOperation::Set { space, key, value: masker.mask_json(value) },
+        KvOperation::CompareAndSet { space, key, expected, value } => {
+            let value = value.map(|value| masker.mask_json(value));
+            KvOperation::CompareAndSet { space, key, expected, value }
+        }
+        other @ (KvOperation::Get { .. } | KvOperation::Delete { .. } | KvOperation::Keys { .. }) => other,
     }
 }
 

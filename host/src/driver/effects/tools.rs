@@ -170,8 +170,11 @@ impl Running {
         if self.at.depth() >= DEPTHS {
             return Err(denied(format!("could not call {name:?}: agents call each other at most {DEPTHS} deep")));
         }
-        let exact = self.tools.iter().find(|callable| callable.name == name);
-        let mut bare = self.tools.iter().filter(|callable| callable.target.name == name);
+        // What was granted may have been taken away since the call began.
+        let granted = self.granted();
+        let may = |callable: &&Callable| !callable.is_granted || granted.tool(&callable.name).is_some();
+        let exact = self.tools.iter().filter(may).find(|callable| callable.name == name);
+        let mut bare = self.tools.iter().filter(may).filter(|callable| callable.target.name == name);
         exact.or_else(|| bare.next().filter(|_| bare.next().is_none())).ok_or_else(|| {
             denied(format!(
                 "tool {name:?} is not among those that this agent may call: an administrator grants what its plugin asks \

@@ -57,8 +57,13 @@ pub(crate) struct ListQuery {
 pub(crate) async fn send(
     State(app): State<App>,
     act: Act,
-    EventsBody(events): EventsBody,
+    EventsBody(mut events): EventsBody,
 ) -> Result<Response, ApiError> {
+    let masker = app.secrets.masker();
+    for event in &mut events {
+        event.event = masker.mask_json(event.event.clone());
+        event.subject = event.subject.as_deref().map(|subject| masker.mask_text(subject).into_owned());
+    }
     if app.store.backlog().await? >= BACKLOG_MAX {
         let detail = format!("{BACKLOG_MAX} events wait to be dispatched; send again later");
         return Err(ApiError::new(Code::Unavailable, detail));

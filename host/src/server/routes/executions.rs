@@ -27,6 +27,7 @@ use crate::{
         schemas,
         view::{ExecutionSummary, ExecutionView, Page, StepView},
     },
+    spans::{TRACEPARENT, TraceParent},
     store::{Companion, ExecutionFilter, ExecutionRow, StepCursor, WorkflowVersion},
 };
 
@@ -74,7 +75,9 @@ pub(crate) struct Accepted {
 #[utoipa::path(post, path = "/api/workflows/{workflow}/execute", tag = "executions",
     params(("workflow" = String, Path, description = "its id or name"), ExecuteQuery,
         ("idempotency-key" = Option<String>, Header, description = "names this start: however often it is sent, it starts one \
-            execution, and later answers say `idempotent-replayed: true`; kept for a day at least")),
+            execution, and later answers say `idempotent-replayed: true`; kept for a day at least"),
+        ("traceparent" = Option<String>, Header, description = "the caller's span (W3C Trace Context): where the host tells \
+            OpenTelemetry what executions do, this one's spans stand below it; a workflow sees it as `$.trigger.traceparent`")),
     request_body = ExecuteBody,
     responses(
         (status = 200, description = "it has ended within the wait", body = ExecutionView),
@@ -95,7 +98,7 @@ pub(crate) async fn execute(
     let key = Key::of(&headers, &act.actor_id(), &[&workflow, input.text(), limits])?;
     let Some(key) = key else {
         let start = start(&app, &act, &workflow, input, body.guardrails.as_ref(), wait).await?;
-        return Ok(shown(app.driver.start(start).await?));
+        return Ok(shown(app.driver.start(traced(start, &headers)).await?));
     };
     let _held = key.hold(&app.in_flight)?;
     if let Some(execution_id) = key.started(&app.store).await? {
@@ -104,7 +107,7 @@ pub(crate) async fn execute(
     let mut start = start(&app, &act, &workflow, input, body.guardrails.as_ref(), wait).await?;
     let row = key.clone();
     start.companions = Companions::new(move |id| vec![Companion::IdempotencyKey(row.row(id))]);
-    match app.driver.start(start).await {
+    match app.driver.start(traced(start, &headers)).await {
         // The first answer never came, but its execution began.
         Err(StartError::Taken) => {
             let missing = || ApiError::internal(anyhow::anyhow!("a key is taken that nothing was started with"));
@@ -134,6 +137,15 @@ async fn start(
     check_input(app, &workflow.version, &compiled, &input)?;
     let workflow = Arc::clone(&workflow.version);
     Ok(StartExecution { workflow, input, limits, trigger, companions: Companions::default(), wait })
+}
+
+/// The same start below the caller's span, if the caller tells of one.
+fn traced(start: StartExecution, headers: &HeaderMap) -> StartExecution {
+    let parent = headers.get(TRACEPARENT).and_then(|text| text.to_str().ok()?.parse::<TraceParent>().ok());
+    let Some(parent) = parent else { return start };
+    let mut trigger = start.trigger.value().clone();
+    trigger[TRACEPARENT] = parent.to_string().into();
+    StartExecution { trigger: Document::from_value(trigger), ..start }
 }
 
 fn shown(answer: StartAnswer) -> Response {

@@ -14,6 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 use weir_engine::json::Json as Document;
 
 use crate::{
+    driver::masked,
     runtime::{CallOutcome, PluginCall, Powerless},
     schema,
     server::{
@@ -58,6 +59,7 @@ pub(crate) async fn list(State(app): State<App>) -> Result<Json<Page<PluginSumma
 pub(crate) struct UploadQuery {
     /// `all` that it asks for; `none`, the default: what the version before was granted, as far as it asks for that.
     #[serde(default)]
+    #[param(inline)]
     grant: Grant,
 }
 
@@ -65,7 +67,9 @@ pub(crate) struct UploadQuery {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Grant {
+    /// All that it asks for.
     All,
+    /// What the version before was granted, as far as it asks for that.
     #[default]
     None,
 }
@@ -244,6 +248,7 @@ pub(crate) async fn try_tool(
     let entry = act.done(named(&row)).with(json!({ "digest": row.digest, "tool": tool }));
     app.store.audit(entry).await?;
     let outcome = app.runtime.call(trial(&row, tool, input, config), Arc::new(Powerless)).await;
+    let outcome = masked::outcome(outcome, app.secrets.masker());
     Ok(Json(tried(outcome, began.elapsed())))
 }
 

@@ -198,6 +198,7 @@ impl Webhooks {
         let filter = endpoint.config.filter.as_ref();
         if filter.is_some_and(|filter| !filter.passes(read.input.value(), read.trigger.value())) {
             let (delivery_id, delivery) = (Arc::clone(&delivery.id), with(delivery, DeliveryVerdict::Filtered));
+            self.0.store.metrics().delivery(delivery.verdict.as_str());
             self.0.store.record_delivery(delivery).await.map_err(FireError::from)?;
             return Ok(Received::Filtered { delivery_id });
         }
@@ -225,11 +226,11 @@ impl Webhooks {
         };
         let key = firing.key.clone();
         match self.0.triggers.fire(&endpoint.trigger, firing).await {
-            Ok(fired) => Ok(Received::Started {
-                delivery_id: delivery.id,
-                execution_id: fired.execution_id,
-                finished: fired.finished,
-            }),
+            Ok(fired) => {
+                self.0.store.metrics().delivery(DeliveryVerdict::Started.as_str());
+                let (execution_id, finished) = (fired.execution_id, fired.finished);
+                Ok(Received::Started { delivery_id: delivery.id, execution_id, finished })
+            }
             Err(FireError::Taken { execution_id: Some(execution_id) }) => {
                 let copy = NewDelivery { body: None, execution_id: Some(Arc::clone(&execution_id)), ..delivery };
                 self.note(with(copy, DeliveryVerdict::Duplicate)).await;
@@ -261,6 +262,7 @@ impl Webhooks {
 
     /// Writes down a delivery that started nothing, if there is room for it. Its sender is answered all the same.
     async fn note(&self, delivery: NewDelivery) {
+        self.0.store.metrics().delivery(delivery.verdict.as_str());
         let Some(left_out) = self.0.refusals.admit(&delivery.trigger_id, delivery.received_at) else { return };
         let reason = match (delivery.reason.clone(), left_out) {
             (reason, 0) => reason,

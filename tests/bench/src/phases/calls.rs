@@ -68,6 +68,7 @@ fn call(digest: &str, input: Json) -> PluginCall {
         digest: digest.to_owned(),
         name: "echo".to_owned(),
         agent: false,
+        depth: 0,
         config: Json::from_value(serde_json::json!({})),
         input,
         idempotency_key: "0199b0f0-0000-7000-8000-000000000000/2".to_owned(),

@@ -1,0 +1,138 @@
+//! A request to a model through the gateway, and the same bytes by the HTTP client that the gateway uses.
+
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, ensure};
+use weir_host::{
+    egress::{Egress, EgressConfig, HostPort, HttpClient},
+    models::{ChatRequest, Gateway, Keys, Message, ModelConfig, NoKeys, PriceTable, Provider},
+};
+
+use super::Bench;
+use crate::{
+    limits::model,
+    numbers::{quantile, us},
+};
+
+/// How often each side is measured, in turns, so that what the machine does besides hits both.
+const TURNS: usize = 4;
+const CONCURRENT: usize = 64;
+
+impl Bench {
+    /// Measures requests to models.
+    pub(crate) async fn measure_models(&mut self) -> Result<()> {
+        let provider = model::Provider::start().await?;
+        let target: HostPort = provider.address.to_string().parse().context("reading the model's address")?;
+        let egress = Egress::new(EgressConfig { allow: vec![target.clone()], ..EgressConfig::default() });
+        let url = format!("http://{target}/v1");
+        let config = ModelConfig {
+            base_url: Some(url.clone()),
+            free: true,
+            concurrency: u16::try_from(CONCURRENT)?,
+            ..ModelConfig::new(Provider::Openai, "m")
+        };
+        let keys: Arc<dyn Keys> = Arc::new(NoKeys);
+        let models = BTreeMap::from([("m".to_owned(), config)]);
+        let gateway = Gateway::new(&models, &PriceTable::default(), &egress, &keys).context("making the gateway")?;
+        let bare = Bare {
+            client: egress.client(&target, CONCURRENT).await.context("making the bare client")?,
+            url: format!("{url}/chat/completions"),
+            body: body(),
+        };
+        for at_once in [1, CONCURRENT] {
+            let count = self.sizes.calls / if at_once == 1 { 4 } else { 1 };
+            let (ours, theirs) = both(&gateway, &bare, count / TURNS, at_once).await?;
+            let names = if at_once == 1 {
+                ["model_call_c1_p50_us", "model_call_c1_p99_us"]
+            } else {
+                ["model_call_c64_p50_us", "model_call_c64_p99_us"]
+            };
+            for (name, share) in names.into_iter().zip([0.5, 0.99]) {
+                self.report.add_beside(name, us(quantile(&ours, share)), "µs", us(quantile(&theirs, share)));
+            }
+        }
+        Ok(())
+    }
+}
+
+struct Bare {
+    client: HttpClient,
+    url: String,
+    body: String,
+}
+
+impl Bare {
+    async fn send(&self) -> Result<()> {
+        let request = self.client.post(&self.url).header("content-type", "application/json").body(self.body.clone());
+        let answer = request.send().await.context("sending")?.bytes().await.context("reading")?;
+        ensure!(answer.ends_with(b"[DONE]\n\n"), "the bare answer is not whole");
+        Ok(())
+    }
+}
+
+/// A conversation of some turns.
+fn request() -> ChatRequest {
+    let mut request = ChatRequest::question("m", &"What do we know about the invoice? ".repeat(20));
+    for _ in 0..3 {
+        let content = "We know that it came, and that nobody has paid it. ".repeat(4);
+        request.messages.push(Message::Assistant { content, tool_calls: Vec::new() });
+        request.messages.push(Message::User { content: "And what else?".repeat(4) });
+    }
+    request.system = Some("You are a careful clerk. ".repeat(8));
+    request
+}
+
+/// About the same bytes as the gateway sends for it.
+fn body() -> String {
+    let messages = serde_json::to_value(request().messages).unwrap_or_default();
+    let system = request().system;
+    serde_json::json!({ "model": "m", "stream": true, "system": system, "messages": messages, "max_tokens": 4096,
+        "stream_options": { "include_usage": true } })
+    .to_string()
+}
+
+/// The ascending times of both sides.
+async fn both(gateway: &Gateway, bare: &Bare, count: usize, at_once: usize) -> Result<(Vec<Duration>, Vec<Duration>)> {
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    for turn in 0..=TURNS {
+        let through = load(count, at_once, || call(gateway)).await?;
+        let directly = load(count, at_once, || bare.send()).await?;
+        // The first turn opens the connections.
+        if turn > 0 {
+            ours.extend(through);
+            theirs.extend(directly);
+        }
+    }
+    ours.sort_unstable();
+    theirs.sort_unstable();
+    Ok((ours, theirs))
+}
+
+async fn call(gateway: &Gateway) -> Result<()> {
+    let prepared = gateway.prepare(request())?;
+    let answer = gateway.send(&prepared, prepared.max_tokens, &mut |_| {}).await?;
+    ensure!(answer.text.len() > 100 && answer.usage.is_some(), "the answer is not whole: {answer:?}");
+    Ok(())
+}
+
+async fn load<F: Future<Output = Result<()>>>(
+    count: usize,
+    at_once: usize,
+    one: impl Fn() -> F,
+) -> Result<Vec<Duration>> {
+    let worker = || async {
+        let mut times = Vec::with_capacity(count / at_once);
+        for _ in 0..count.div_ceil(at_once) {
+            let begun = Instant::now();
+            one().await?;
+            times.push(begun.elapsed());
+        }
+        Ok::<_, anyhow::Error>(times)
+    };
+    let times = futures_util::future::try_join_all((0..at_once).map(|_| worker())).await?;
+    Ok(times.into_iter().flatten().collect())
+}
