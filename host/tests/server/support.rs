@@ -1,6 +1,6 @@
 //! A host of its own for each test, and a client that says exactly what it is told.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -12,6 +12,7 @@ use weir_host::{
     Host, Running,
     client::{Client, ClientError},
     config::Config,
+    models::ModelConfig,
 };
 
 /// No answer takes longer.
