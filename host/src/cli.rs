@@ -31,6 +31,7 @@ mod run;
 mod secrets;
 mod serve;
 mod tokens;
+mod transcript;
 mod triggers;
 mod users;
 mod webhooks;

@@ -110,7 +110,7 @@ struct Model {
 }
 
 enum Backend {
-    Service(Service),
+    Service(Box<Service>),
     Script(Script),
 }
 
@@ -268,7 +268,7 @@ impl Gateway {
         let begun_at = Instant::now();
         let deadline = begun_at + Duration::from_secs(model.config.timeout_seconds.into());
         let place = tokio::time::timeout_at(deadline, model.places.acquire()).await;
-        let Ok(Ok(_place)) = place else {
+        let Some(_place) = place.ok().and_then(Result::ok).filter(|_| Instant::now() < deadline) else {
             let reason = format!("all {} places of this model stayed taken", model.config.concurrency);
             return Err(ModelError::new(&model.alias, Problem::unavailable(reason)));
         };
@@ -295,7 +295,7 @@ impl Model {
         let backend = match config.provider {
             Provider::Scripted => Backend::Script(Script::read(config).map_err(place)?),
             Provider::Openai | Provider::Anthropic | Provider::Gemini | Provider::Ollama => {
-                Backend::Service(Service::new(config, egress.clone(), Arc::clone(keys)).map_err(place)?)
+                Backend::Service(Box::new(Service::new(config, egress.clone(), Arc::clone(keys)).map_err(place)?))
             }
         };
         Ok(Self {

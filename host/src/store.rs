@@ -50,6 +50,7 @@ mod secrets;
 mod sessions;
 mod steps;
 mod tokens;
+mod transcript;
 mod triggers;
 mod users;
 mod workflows;
@@ -88,6 +89,7 @@ pub use self::{
     sessions::{NewSession, SessionRow},
     steps::{StepCursor, StepOutput, StepPage, StepRow, StepStatus},
     tokens::{NewToken, TokenRow},
+    transcript::{JournalPage, ModelUsage},
     triggers::{NewTrigger, TriggerFilter, TriggerRow},
     users::{NewUser, UserChange, UserRow},
     workflows::{NewWorkflow, Saved, WorkflowFilter, WorkflowOrder, WorkflowRow, WorkflowVersion},

@@ -1,5 +1,6 @@
 //! The way out: what the guard lets through, and what it does not.
 
+mod client;
 mod forms;
 mod inside;
 mod limits;

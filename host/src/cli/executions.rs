@@ -7,6 +7,7 @@ use super::{
     Outcome,
     out::{Out, brief, text_of, took},
     progress::{self, Asked},
+    transcript,
 };
 use crate::client::{Client, segment};
 
@@ -34,6 +35,16 @@ pub(super) enum Executions {
     Watch {
         /// Its id.
         execution: String,
+    },
+    /// Show what an agent did in a step: turns with models, tools, tokens, money.
+    Transcript {
+        /// The execution's id.
+        execution: String,
+        /// The visit's path (`each[3].ask`), or the step's id.
+        step: String,
+        /// Which visit of the step with this id, from 1; the last by default.
+        #[arg(long)]
+        visit: Option<u32>,
     },
     /// Cancel an execution.
     Cancel {
@@ -65,6 +76,9 @@ impl Executions {
                 out.record(&ended);
                 out.say(&progress::result(out, &ended));
                 return Ok(if ended["status"] == "completed" { Outcome::Done } else { Outcome::Failed });
+            }
+            Self::Transcript { execution, step, visit } => {
+                transcript::show(client, out, &execution, &step, visit).await?;
             }
             Self::Cancel { execution, reason } => {
                 let path = format!("/api/executions/{}/cancel", segment(&execution));

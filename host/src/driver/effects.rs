@@ -11,6 +11,7 @@ mod leave;
 mod loops;
 mod masked_answer;
 mod model;
+mod observe;
 mod reach;
 mod tools;
 
@@ -45,6 +46,7 @@ use crate::{
     grants::Granted,
     hex::sha256_hex,
     runtime::{Budget, CallHost, Effect, HttpAnswer, HttpRequest, PluginCall},
+    spans::Trace,
     store::{self, Companion, EffectBegun, EffectEnded, EffectKey, EffectKind, JournalRow},
 };
 
@@ -64,6 +66,8 @@ pub(super) struct Shared {
     /// What the guardrails around the step allow one call.
     pub(super) fuel: Option<u64>,
     pub(super) memory_bytes: Option<u64>,
+    /// Where it is told what the execution does.
+    pub(super) trace: Option<Trace>,
 }
 
 /// One running call of a plugin: the step's own, or one that it made.
@@ -124,13 +128,15 @@ struct Entry {
     name: String,
     hash: String,
     request: Json,
+    /// When it was asked for.
+    at: Timestamp,
 }
 
 impl Entry {
     fn new(id: EffectId, kind: EffectKind, name: impl Into<String>, request: &impl Serialize) -> Self {
         let request = serde_json::to_value(request).map_or_else(|_| Json::null(), Json::from_value);
         let hash = sha256_hex(format!("{}\n{}", kind.as_str(), request.text()).as_bytes());
-        Self { id, kind, name: name.into(), hash, request }
+        Self { id, kind, name: name.into(), hash, request, at: store::now() }
     }
 }
 
@@ -215,6 +221,9 @@ impl Running {
         if *row.request_hash != *entry.hash {
             return Err(self.doom(diverged(entry, &row)));
         }
+        if row.ended.is_some() {
+            self.observe_replay(entry);
+        }
         Ok(row.ended.map(|ended| match &*ended.outcome {
             OK => Ok(ended.answer),
             _ => Err(serde_json::from_str(ended.answer.text()).unwrap_or_else(|_| unreadable(&entry.id))),
@@ -222,7 +231,7 @@ impl Running {
     }
 
     fn begun(&self, entry: &Entry) -> Companion {
-        let Entry { id, kind, name, hash, request } = entry;
+        let Entry { id, kind, name, hash, request, at: _ } = entry;
         Companion::EffectBegun(EffectBegun {
             key: self.key(id),
             kind: *kind,
@@ -250,13 +259,14 @@ impl Running {
     }
 
     /// Writes what came of an effect, and answers it when that is on disk. Secrets are masked before anybody sees them.
-    async fn end(&self, id: &EffectId, done: Done, waits: bool) -> Result<Json, Failure> {
-        let inner = &self.shared.inner;
+    async fn end(&self, entry: &Entry, done: Done, waits: bool) -> Result<Json, Failure> {
+        let (id, inner) = (&entry.id, &self.shared.inner);
         let result = match done.result {
             Ok(answer) => Ok(inner.config.masker.mask_json(answer)),
             Err(failure) => Err(inner.config.masker.mask_failure(failure)),
         };
         let details = done.details.map(|details| inner.config.masker.mask_json(details));
+        self.observe(entry, &result, details.as_ref());
         let mut companions = done.companions;
         companions.push(self.ended(id, &result, details));
         let end = End { call: self.shared.call, effect: id.clone(), used: done.used, companions, waits };
@@ -270,7 +280,7 @@ impl Running {
             return known;
         }
         self.begin(Ask::Nothing(entry.id.clone()), &[entry], true).await?;
-        self.end(&entry.id, perform.await, true).await
+        self.end(entry, perform.await, true).await
     }
 
     /// Writes down what was not done, and why.

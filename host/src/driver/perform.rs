@@ -58,6 +58,7 @@ pub(super) fn call(
         deadline: store::now().plus_ms(u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX)),
         fuel: asked.fuel,
         memory_bytes: asked.memory_bytes,
+        trace: inner.config.spans.of(started),
     });
     let running = Arc::new(Running::new(shared, asked.target.clone(), call.clone(), &asked.tools));
     let (inner, call_id, attempt) = (inner.clone(), asked.call, asked.attempt);

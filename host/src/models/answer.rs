@@ -1,6 +1,7 @@
 //! What comes back of a model.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 use weir_engine::json::Json;
 
 /// A whole answer, and all that is worth keeping about how it came.
@@ -36,10 +37,16 @@ pub struct ToolUse {
     /// The tool's own name.
     pub tool: String,
     /// What to give it. Where the model wrote no JSON, it is what it wrote as a text, which no tool's schema accepts.
+    #[serde(deserialize_with = "tree")]
     pub input: Json,
     /// What the provider wants to get back with this call in the next request. It is opaque.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signature: Option<String>,
+}
+
+/// Reads a document also where it does not come as a text of its own, as inside a message.
+fn tree<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Json, D::Error> {
+    Value::deserialize(deserializer).map(Json::from_value)
 }
 
 /// Why a model stopped.

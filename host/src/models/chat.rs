@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 use weir_engine::json::Json;
 
@@ -69,7 +69,7 @@ pub enum Message {
     /// What the model said.
     Assistant {
         /// The text; empty if it only asked for tools.
-        #[serde(default)]
+        #[serde(default, deserialize_with = "or_nothing")]
         content: String,
         /// The tools that it asked for.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -82,6 +82,11 @@ pub enum Message {
         /// The answer.
         content: String,
     },
+}
+
+/// Reads `null` as the empty text: that is how some write an answer that only asks for tools.
+fn or_nothing<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 /// A tool that a model may ask for.
@@ -146,7 +151,7 @@ impl Reader {
         let options = match options.value() {
             Value::Object(options) => options,
             Value::Null => &empty,
-            _ => {
+            Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
                 self.problems.push("options: this is not an object".to_owned());
                 &empty
             }
@@ -183,7 +188,7 @@ impl Reader {
         match options.get(name)? {
             Value::Null => None,
             Value::String(text) => Some(text.clone()),
-            _ => {
+            Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
                 self.problem(name, "write a text");
                 None
             }
@@ -312,7 +317,7 @@ mod tests {
             "temperature": 0, "stop": "END", "seed": 7, "output_schema": {"type": "object"}});
         let messages = [
             json!({"role": "user", "content": "hello"}),
-            json!({"role": "assistant", "content": "", "tool_calls": [{"id": "1", "tool": "text.count", "input": {}}]}),
+            json!({"role": "assistant", "content": null, "tool_calls": [{"id": "1", "tool": "text.count", "input": {}}]}),
             json!({"role": "tool", "tool_call_id": "1", "content": "{}"}),
         ];
         let request = read(options, &messages).unwrap();

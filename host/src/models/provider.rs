@@ -141,7 +141,10 @@ impl Service {
         let begun = client.exec_chat_stream(target, request, Some(&options)).await;
         let mut stream = begun.map_err(|error| self.failed(model, &error, 0))?.stream;
         loop {
-            let event = stream.next().await;
+            let event = tokio::select! {
+                event = stream.next() => event,
+                () = tap.hopeless() => None,
+            };
             if let Some(delta) = tap.take_delta() {
                 on_delta(&delta);
             }
@@ -237,6 +240,7 @@ impl Service {
     }
 
     /// What an error of the library comes down to.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the library's other errors are many, and mean the same to us")]
     fn failed(&self, model: &Model, error: &genai::Error, heard_bytes: usize) -> Failed {
         match error {
             genai::Error::HttpError { status, body, headers, .. } => {

@@ -71,6 +71,8 @@ codes! {
     WorkflowNotFound, "workflow_not_found", NOT_FOUND, "there is no such workflow";
     /// No such execution.
     ExecutionNotFound, "execution_not_found", NOT_FOUND, "there is no such execution";
+    /// No such step, or it was not reached.
+    StepNotFound, "step_not_found", NOT_FOUND, "there is no such step";
     /// No such question.
     ApprovalNotFound, "approval_not_found", NOT_FOUND, "there is no such approval";
     /// No such notice, or it was not given up.

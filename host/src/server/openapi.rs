@@ -18,7 +18,7 @@ use super::{
     router::{Access, ROUTES},
     routes::{
         agents, approval_acts, approvals, audit, deliveries, events, executions, grants, health, links, metrics,
-        models, notices, plugins, schema, secrets, session, tokens, triggers, users, webhooks, workflows,
+        models, notices, plugins, schema, secrets, session, tokens, transcripts, triggers, users, webhooks, workflows,
     },
     view::Page,
 };
@@ -31,7 +31,7 @@ use super::{
         workflows::list, workflows::create, workflows::validate, workflows::show, workflows::update, workflows::delete,
         workflows::versions, workflows::version,
         executions::execute, executions::list_of_workflow, executions::list, executions::show, executions::steps,
-        executions::events, executions::cancel,
+        transcripts::show, executions::events, executions::cancel,
         approvals::list, approvals::list_of_execution, approvals::approve, approvals::show, approvals::approve_one,
         approval_acts::reassign, approval_acts::remind, approval_acts::link, links::show, links::decide,
         notices::list, notices::retry,

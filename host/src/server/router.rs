@@ -15,7 +15,7 @@ use super::{
     no_method, no_route,
     routes::{
         agents, approval_acts, approvals, audit, deliveries, events, executions, grants, health, links, metrics,
-        models, notices, plugins, schema, secrets, session, tokens, triggers, users, webhooks, workflows,
+        models, notices, plugins, schema, secrets, session, tokens, transcripts, triggers, users, webhooks, workflows,
     },
 };
 use crate::identity::Role;
@@ -125,6 +125,7 @@ routes! {
     get    Viewer   "/api/executions"                                     => executions::list;
     get    Viewer   "/api/executions/{execution}"                         => executions::show;
     get    Viewer   "/api/executions/{execution}/steps"                   => executions::steps;
+    get    Viewer   "/api/executions/{execution}/steps/{step}/transcript" => transcripts::show;
     get    Viewer   "/api/executions/{execution}/events"                  => executions::events;
     post   Operator "/api/executions/{execution}/cancel"                  => executions::cancel, "execution.cancel";
     get    Viewer   "/api/executions/{execution}/approvals"               => approvals::list_of_execution;

@@ -19,6 +19,7 @@ pub(super) mod schema;
 pub(super) mod secrets;
 pub(super) mod session;
 pub(super) mod tokens;
+pub(super) mod transcripts;
 pub(super) mod triggers;
 pub(super) mod users;
 pub(super) mod webhooks;

@@ -11,6 +11,7 @@ mod notice;
 mod plugin;
 mod secret;
 mod step;
+mod transcript;
 mod trigger;
 mod webhook;
 mod workflow;
@@ -30,7 +31,8 @@ pub use self::{
     notice::NoticeView,
     plugin::{PluginDetail, PluginSummary},
     secret::UserSecretView,
-    step::{LogLineView, StepView},
+    step::{LogLineView, ModelUsageView, StepUsageView, StepView},
+    transcript::{EffectView, TranscriptView, WaitingView},
     trigger::{OccurrenceView, TriggerView},
     webhook::{DeliveryView, SecretAddedView, SecretMadeView, SecretView},
     workflow::{SavedView, WorkflowSummary, WorkflowVersionView, WorkflowView},

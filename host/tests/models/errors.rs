@@ -157,7 +157,9 @@ async fn a_server_that_never_answers_is_given_up_in_time() {
 async fn an_answer_that_never_ends_is_broken_off() {
     for provider in WIRES {
         let mut frames = speech::hello(provider);
-        let again = speech::framed(provider, &frames[1]).repeat(200);
+        // Gemini's second frame is its last one.
+        let again = &frames[usize::from(provider != Provider::Gemini)];
+        let again = speech::framed(provider, again).repeat(200);
         frames.truncate(1);
         let first = speech::bytes(provider, &frames);
         let (answer, _, _) = asked(provider, Said::Endless(first, again.into_bytes())).await;

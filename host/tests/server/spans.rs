@@ -19,13 +19,13 @@ use super::support::{TestHost, asking};
 type Got = Arc<watch::Sender<Vec<Span>>>;
 
 /// A collector on this machine.
-struct Collector {
+pub(super) struct Collector {
     address: String,
     got: Got,
 }
 
 impl Collector {
-    async fn start() -> Self {
+    pub(super) async fn start() -> Self {
         let (listener, got) = (TcpListener::bind("127.0.0.1:0").await.unwrap(), Got::default());
         let address = listener.local_addr().unwrap().to_string();
         let routes = Router::new().route("/v1/traces", post(take)).with_state(Arc::clone(&got));
@@ -33,12 +33,12 @@ impl Collector {
         Self { address, got }
     }
 
-    fn set_up(&self, config: &mut Config) {
+    pub(super) fn set_up(&self, config: &mut Config) {
         config.egress.allow = vec![self.address.parse().unwrap()];
         config.otel = Some(OtelConfig::new(format!("http://{}", self.address)));
     }
 
-    async fn spans(&self, count: usize) -> Vec<Span> {
+    pub(super) async fn spans(&self, count: usize) -> Vec<Span> {
         self.got.subscribe().wait_for(|got| got.len() >= count).await.unwrap().clone()
     }
 }

@@ -66,6 +66,11 @@ impl TestHost {
         Self::set_up(self.data, change).await
     }
 
+    /// A host with language models.
+    pub(super) async fn with_models(models: BTreeMap<String, ModelConfig>) -> Self {
+        Self::with(|config| config.models = models).await
+    }
+
     async fn on(data: TempDir) -> Self {
         Self::set_up(data, |_| {}).await
     }

@@ -349,7 +349,8 @@ impl Events {
             let frame: Vec<u8> = self.buffer.drain(..end + 2).collect();
             let frame = String::from_utf8(frame).context("reading an event as text")?;
             let field = |name: &str| frame.lines().find_map(|line| line.strip_prefix(name));
-            let Some(data) = field("data: ") else { continue };
+            // Pieces of a model's answer have no number: they are shown, not kept.
+            let (Some(data), Some(_)) = (field("data: "), field("id: ")) else { continue };
             let event = Event::read(serde_json::from_str(data).with_context(|| format!("reading {data:?}"))?)?;
             ensure!(field("id: ") == Some(&event.seq.to_string()), "an event's id is not its number: {frame:?}");
             ensure!(field("event: ") == Some(&event.kind), "an event's name is not its type: {frame:?}");

@@ -316,7 +316,13 @@ fn told_all(told: &str, more: &[&str]) -> Result<()> {
 /// Runs the program until it tells `word`, interrupts it as Ctrl-C does, and gives what it told.
 async fn until_interrupted(arguments: &[&str], word: &str) -> Result<String> {
     let mut command = Command::new(program::weir()?);
-    command.args(arguments).env_remove("WEIR_URL").env_remove("WEIR_TOKEN").env_remove("WEIR_MODEL_URL").stdout(Stdio::piped()).kill_on_drop(true);
+    command
+        .args(arguments)
+        .env_remove("WEIR_URL")
+        .env_remove("WEIR_TOKEN")
+        .env_remove("WEIR_MODEL_URL")
+        .stdout(Stdio::piped())
+        .kill_on_drop(true);
     let mut child = command.spawn().context("starting the program")?;
     let mut lines = BufReader::new(child.stdout.take().context("taking its output")?).lines();
     let mut told = String::new();

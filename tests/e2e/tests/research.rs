@@ -31,7 +31,9 @@ impl Web {
         let server = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let answers = service_fn(move |request| async move { answer(address, &request) });
-                tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), answers));
+                tokio::spawn(
+                    hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), answers),
+                );
             }
         });
         Ok(Self { address, server })
@@ -62,7 +64,9 @@ fn answer(address: SocketAddr, request: &Request<Incoming>) -> Result<Response<F
             ("application/json", json!({ "query": request.uri().query(), "results": results }).to_string())
         }
         "/weirs" => page("Weirs", &format!("<article><h1>Weirs</h1><p>{text}</p></article>")),
-        "/list" => ("text/html", "<title>List</title><p>This page only leads on</p><a href=/mills>mills</a>".to_owned()),
+        "/list" => {
+            ("text/html", "<title>List</title><p>This page only leads on</p><a href=/mills>mills</a>".to_owned())
+        }
         "/mills" => page("Mills", "<article><h1>Mills</h1><p>Mills stand beside weirs.</p></article>"),
         _ => return Ok(plain(404, "text/plain", "not here".to_owned())),
     };

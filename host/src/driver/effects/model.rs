@@ -40,7 +40,7 @@ impl Running {
             Err(failure) => return self.refused(&entry, failure).await,
         };
         let done = self.send(&entry, &prepared, admission).await;
-        self.end(&entry.id, done, true).await
+        self.end(&entry, done, true).await
     }
 
     fn prepared(&self, alias: &str, turn: ChatTurn, nudge: Option<String>) -> Result<Prepared, Failure> {
@@ -134,6 +134,7 @@ fn answered(prepared: &Prepared, answer: &ModelAnswer, reserved: &Amounts) -> Do
     details["response_model"] = answer.response_model.clone().into();
     details["counted"] = answer.usage.is_some().into();
     details["stop"] = json!(answer.stop);
+    details["max_tokens"] = reserved.output_tokens.into();
     details["attempts"] = json!(answer.attempts);
     details["latency_ms"] = answer.latency_ms.into();
     let details = Some(Json::from_value(details));

@@ -49,7 +49,7 @@ impl Running {
             }
             None => Err(no_way_out()),
         };
-        self.end(&entry.id, Done::free(result), true).await
+        self.end(&entry, Done::free(result), true).await
     }
 
     /// Sends a request whose answer streams. That it was sent is recorded, and with which status it was answered.
@@ -63,7 +63,7 @@ impl Running {
             Ok(answer) => Ok(Json::from_value(json!({ "status": answer.status() }))),
             Err(failure) => Err(failure.clone()),
         };
-        self.end(&entry.id, Done::free(told), true).await?;
+        self.end(&entry, Done::free(told), true).await?;
         Ok(Box::new(MaskedAnswer::new(answer?, &self.shared.inner.config.masker)))
     }
 
@@ -98,7 +98,7 @@ impl Running {
             }
             Err(failure) => Done::free(Err(failure)),
         };
-        self.end(&entry.id, done, true).await
+        self.end(&entry, done, true).await
     }
 }
 

@@ -122,7 +122,7 @@ impl Running {
         });
         let details = Some(Json::from_value(without_nulls(details)));
         let done = Done { result, used: Amounts::TOOL_CALL, details, companions: Vec::new() };
-        self.end(&entry.id, done, self.has_effects(callable)).await
+        self.end(entry, done, self.has_effects(callable)).await
     }
 
     fn plugin_call(&self, hash: &str, callable: &Callable, input: Json) -> PluginCall {

@@ -56,12 +56,10 @@ enum Block {
 #[derive(Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum Delta {
-    TextDelta {
-        text: String,
-    },
-    InputJsonDelta {
-        partial_json: String,
-    },
+    #[serde(rename = "text_delta")]
+    Text { text: String },
+    #[serde(rename = "input_json_delta")]
+    InputJson { partial_json: String },
     #[serde(other)]
     Other,
 }
@@ -94,8 +92,8 @@ pub(super) fn read(heard: &mut Heard, frame: &str) {
             Block::Other => {}
         },
         Some(Event::ContentBlockDelta { index, delta }) => match delta {
-            Delta::TextDelta { text } => heard.say(&text),
-            Delta::InputJsonDelta { partial_json } => heard.call(Some(index), None, None, &partial_json),
+            Delta::Text { text } => heard.say(&text),
+            Delta::InputJson { partial_json } => heard.call(Some(index), None, None, &partial_json),
             Delta::Other => {}
         },
         Some(Event::MessageDelta { delta, usage }) => {

@@ -3,6 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use genai::chat::{ChatFrameSink, FrameCtx, RawFrameRef};
+use tokio::sync::Notify;
 
 use crate::models::{
     Problem, Provider,
@@ -15,11 +16,12 @@ use crate::models::{
 pub(super) struct Tap {
     provider: Provider,
     heard: Mutex<Heard>,
+    hopeless: Notify,
 }
 
 impl Tap {
     pub(super) fn new(provider: Provider) -> Self {
-        Self { provider, heard: Mutex::default() }
+        Self { provider, heard: Mutex::default(), hopeless: Notify::new() }
     }
 
     fn heard(&self) -> MutexGuard<'_, Heard> {
@@ -30,6 +32,12 @@ impl Tap {
     /// The text that came since the last time.
     pub(super) fn take_delta(&self) -> Option<String> {
         self.heard().take_delta()
+    }
+
+    /// Resolves once there is a reason why this will never be an answer: the library goes on with frames that say nothing
+    /// to it for as long as they come.
+    pub(super) async fn hopeless(&self) {
+        self.hopeless.notified().await;
     }
 
     /// Whether nothing that still comes can change what this is: the end was seen, or a reason why there is none.
@@ -51,6 +59,10 @@ impl Tap {
 
 impl ChatFrameSink for Tap {
     fn on_frame(&self, _stream: &FrameCtx, frame: RawFrameRef<'_>) {
-        protocol::read(self.provider, &mut self.heard(), frame.data);
+        let mut heard = self.heard();
+        protocol::read(self.provider, &mut heard, frame.data);
+        if heard.problem.is_some() {
+            self.hopeless.notify_one();
+        }
     }
 }

@@ -17,10 +17,8 @@ pub(super) fn turn(request: &ChatRequest) -> usize {
 }
 
 pub(super) fn make(told: &Told, request: &ChatRequest, max_tokens: u64) -> ModelAnswer {
-    let text = match filled(&told.text, request) {
-        Value::String(text) => text,
-        value => value.to_string(),
-    };
+    let text = filled(&told.text, request);
+    let text = text.as_str().map_or_else(|| text.to_string(), str::to_owned);
     let room = usize::try_from(max_tokens).unwrap_or(usize::MAX).saturating_mul(BYTES_PER_TOKEN);
     let kept = text.floor_char_boundary(room).min(text.len());
     let is_cut = kept < text.len();

@@ -209,7 +209,7 @@ pub(crate) async fn steps(
     let query = Query(workflows::PageQuery { limit: query.limit, cursor: None });
     let Json(page) = executions::steps(State(app), execution, query).await?;
     let flat_step = |step: StepView| {
-        let usage = step.usage;
+        let usage = step.usage.total;
         flat(step, usage)
     };
     page.items.into_iter().map(flat_step).collect::<Result<_, _>>().map(Json)

@@ -10,7 +10,7 @@ use axum::{
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
-use weir_engine::{execution::Status, id::Seq, json::Json as Document};
+use weir_engine::{event::StepType, execution::Status, id::Seq, json::Json as Document};
 
 use super::workflows::PageQuery;
 use crate::{
@@ -312,7 +312,13 @@ pub(crate) async fn steps(
     existing(&app, &id).await?;
     let page = app.store.steps(&id, after, limit).await?;
     let next_cursor = page.next.map(|next| format!("{}.{}", next.call, next.ordinal));
-    Ok(Json(Page { items: page.rows.into_iter().map(StepView::from).collect(), next_cursor }))
+    let agents = page.rows.iter().filter(|row| row.kind == Some(StepType::Agent)).map(|row| row.call);
+    let models = match (agents.clone().min(), agents.max()) {
+        (Some(first), Some(last)) => app.store.model_usage(&id, first, last).await?,
+        (None, _) | (_, None) => Vec::new(),
+    };
+    let items = page.rows.into_iter().map(|row| StepView::from(row).with_models(&models)).collect();
+    Ok(Json(Page { items, next_cursor }))
 }
 
 fn step_cursor(cursor: &str) -> Option<StepCursor> {

@@ -25,6 +25,19 @@ WRITE_JOURNAL = "INSERT INTO journal_documents (digest, document) SELECT j.value
      UPDATE journal SET answer = j.value->>4, answer_digest = j.value->>5, outcome = j.value->>6, details = j.value->>7, \
      ended_at = j.value->>8 FROM json_each(?) AS j WHERE journal.execution_id = j.value->>0 \
      AND journal.call = j.value->>1 AND journal.generation = j.value->>2 AND journal.effect = j.value->>3;";
+/// What models were asked for by the calls of a range, by call and model. Requests whose answer was lost are not in it.
+MODEL_USAGE = "SELECT call, name, coalesce(details->>'$.provider', '') AS provider, coalesce(details->>'$.model', '') AS model, \
+     sum(coalesce(details->>'$.requests', 0)), sum(coalesce(details->>'$.input_tokens', 0)), \
+     sum(coalesce(details->>'$.output_tokens', 0)), sum(coalesce(details->>'$.cost_microusd', 0)), \
+     sum(iif(details->>'$.cost_microusd' IS NULL, coalesce(details->>'$.requests', 0), 0)) FROM journal \
+     WHERE execution_id = ?1 AND call BETWEEN ?2 AND ?3 AND kind = 'model' AND details IS NOT NULL \
+     GROUP BY call, name, provider, model ORDER BY call, name, provider, model LIMIT ?4";
+VISIT_AT_PATH = "SELECT call FROM step_executions WHERE execution_id = ?1 AND ordinal = 0 AND path = ?2 LIMIT 1";
+VISIT_OF_STEP = "SELECT call FROM step_executions WHERE execution_id = ?1 AND ordinal = 0 AND step_id = ?2 \
+     ORDER BY call LIMIT 1 OFFSET ?3";
+LAST_VISIT_OF_STEP = "SELECT call FROM step_executions WHERE execution_id = ?1 AND ordinal = 0 AND step_id = ?2 \
+     ORDER BY call DESC LIMIT 1";
+VISIT = "SELECT call FROM step_executions WHERE execution_id = ?1 AND ordinal = 0 AND call = ?2";
 EFFECT = concat!("SELECT ", journal_columns!(), journal_tables!(), "AND j.generation = ?3 AND j.effect = ?4");
 EFFECTS = concat!("SELECT ", journal_columns!(), journal_tables!(), "AND j.rowid > ?3 ORDER BY j.rowid LIMIT ?4");
 }
