@@ -29,9 +29,8 @@ async fn told(bench: &Bench, tool: &str, order: &str) -> (Value, Vec<JournalRow>
             .any(|record| matches!(record.event, Event::ExecutionCompleted { .. } | Event::ExecutionFailed { .. }))
     };
     let log = bench.log_until(&id, over).await;
-    let output = log.iter().find_map(|record| match &record.event {
-        Event::StepCompleted { output, .. } => Some(output.value().clone()),
-        _ => None,
+    let output = log.iter().find_map(|record| {
+        if let Event::StepCompleted { output, .. } = &record.event { Some(output.value().clone()) } else { None }
     });
     let call = log.iter().find(|record| matches!(record.event, Event::StepStarted { .. })).unwrap().seq;
     (output.unwrap_or_else(|| panic!("{log:#?}")), bench.store.journal(&id, CallId(call), 0, 100).await.unwrap())
