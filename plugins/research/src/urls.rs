@@ -53,10 +53,7 @@ pub fn extract_urls_from_search_results(input: ExtractInput) -> Result<ExtractOu
         original_query: text("query"),
         optimized_queries: list("optimized_queries"),
         providers_used: list("providers_used"),
-        results_per_provider: match &search_results["results_per_provider"] {
-            Value::Object(numbers) => Value::Object(numbers.clone()),
-            _ => json!({}),
-        },
+        results_per_provider: json!(search_results["results_per_provider"].as_object().cloned().unwrap_or_default()),
         result_count: counted.filter(|count| *count > 0).unwrap_or(results),
     })
 }

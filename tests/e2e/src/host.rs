@@ -21,7 +21,7 @@ use tokio::{
 use crate::{api::Api, program};
 
 /// How long a host may take to listen, to get ready, to stop; compiling a plugin takes many seconds on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+pub const PATIENCE: Duration = Duration::from_secs(300);
 
 /// A data directory, and what the hosts on it said.
 pub struct Data {
