@@ -269,7 +269,7 @@ impl Ledger {
 }
 
 /// What may still be spent; `None`: nothing limits it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Room {
     /// Model requests.
     pub requests: Option<u64>,

@@ -304,6 +304,25 @@ impl Running {
         self.ask(|reply| News::Room { call, within, reply }).await
     }
 
+    /// What is left to spend, recorded: an agent decides by it, and must decide the same when it runs again.
+    async fn look_at_budget(&self, id: EffectId) -> Room {
+        let entry = Entry::new(id, EffectKind::Budget, "budget", &());
+        let read = |answer: Json| serde_json::from_str(answer.text()).unwrap_or(Room::NONE);
+        match self.known(&entry).await {
+            Ok(Some(Ok(known))) => return read(known),
+            // The call is doomed, or the next effect says what is wrong.
+            Ok(Some(Err(_))) | Err(_) => return Room::NONE,
+            Ok(None) => {}
+        }
+        let room = self.room().await;
+        let answer = serde_json::to_value(room).map_or_else(|_| Json::null(), Json::from_value);
+        // The next effect that matters outside waits until this is on disk, too.
+        if self.begin(Ask::Nothing(entry.id.clone()), &[&entry], false).await.is_ok() {
+            drop(self.end(&entry, Done::free(Ok(answer)), false).await);
+        }
+        room
+    }
+
     async fn verdicts(&self, asks: Vec<weir_engine::execution::Ask>) -> Vec<Verdict> {
         let call = self.shared.call;
         self.ask(|reply| News::Leave { call, asks, reply }).await
@@ -376,7 +395,8 @@ impl CallHost for EffectHost {
 
     fn budget(&self) -> BoxFuture<'static, Budget> {
         let running = self.0.clone();
-        Box::pin(async move { running.room().await.into() })
+        let id = running.next(1).next().unwrap_or_default();
+        Box::pin(async move { running.look_at_budget(id).await.into() })
     }
 
     fn open_http(&self, request: HttpRequest) -> BoxFuture<'static, Result<Box<dyn HttpAnswer>, Failure>> {

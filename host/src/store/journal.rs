@@ -39,6 +39,8 @@ pub enum EffectKind {
     Kv,
     /// A request over HTTP whose answer streams, and is not recorded.
     Stream,
+    /// A look at what is left to spend: when a call is made again, it must see the same.
+    Budget,
 }
 
 impl EffectKind {
@@ -51,11 +53,14 @@ impl EffectKind {
             Self::Http => "http",
             Self::Kv => "kv",
             Self::Stream => "stream",
+            Self::Budget => "budget",
         }
     }
 
     fn of(text: &str) -> Option<Self> {
-        [Self::Model, Self::Tool, Self::Http, Self::Kv, Self::Stream].into_iter().find(|kind| kind.as_str() == text)
+        [Self::Model, Self::Tool, Self::Http, Self::Kv, Self::Stream, Self::Budget]
+            .into_iter()
+            .find(|kind| kind.as_str() == text)
     }
 }
 

@@ -93,24 +93,46 @@ async fn an_agents_turns_are_journalled_and_counted() {
     assert_eq!(rows[2].ended.as_ref().unwrap().answer.value()["text"], "two", "{:?}", rows[2]);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_request_limit_stops_an_agent_before_the_request() {
-    let bench = bench(two_calls(), json!({})).await;
-    let config = json!({ "tools": ["text.render"] });
-    let finished = bench.run(workflow(config, json!({ "request_limit": 1 })), json!({})).await;
-    let (code, message) = failure(&finished);
-    assert_eq!(code, FailureCode::GuardrailExceeded);
-    assert!(message.contains("request_limit = 1"), "{message}");
-    assert_eq!(finished.execution.row.usage.requests, 1);
+/// An agent that spends whatever it can: `batch` calls of a tool at once, then requests for ever.
+fn greedy(batch: usize, guardrails: Value) -> Value {
+    json!({ "name": format!("greedy {guardrails}"), "guardrails": guardrails, "steps": [{
+        "id": "think", "type": "agent", "agent": "h25_greedy.run", "agent_prompt": batch.to_string(),
+        "agent_config": { "tools": ["echo.run"] },
+    }] })
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_batch_of_tool_calls_is_admitted_as_a_whole_or_not_at_all() {
-    let bench = bench(two_calls(), json!({})).await;
-    let config = json!({ "tools": ["text.render"] });
-    let finished = bench.run(workflow(config, json!({ "tool_calls_limit": 1 })), json!({})).await;
-    assert_eq!(failure(&finished).0, FailureCode::GuardrailExceeded);
-    assert_eq!(finished.execution.row.usage.tool_calls, 0);
+async fn h25_greedy() {
+    let rules = json!([{ "answer": { "text": "here is something of some length" } }]);
+    let dollars = json!({ "free": false, "price": { "input": 1000, "output": 1000 }, "max_tokens": 500 });
+    let bench = bench(rules, dollars).await;
+    for guest in ["echo", "h25_greedy"] {
+        bench.install(guest).await;
+    }
+    let limits = [
+        ("request_limit", json!({ "request_limit": 3 })),
+        ("tool_calls_limit", json!({ "tool_calls_limit": 3 })),
+        ("input_tokens_limit", json!({ "input_tokens_limit": 2000 })),
+        ("output_tokens_limit", json!({ "output_tokens_limit": 300 })),
+        ("total_tokens_limit", json!({ "total_tokens_limit": 2000 })),
+        ("max_cost_dollars", json!({ "max_cost_dollars": 1.5 })),
+    ];
+    for (name, guardrails) in limits {
+        let finished = bench.run(greedy(4, guardrails), json!({})).await;
+        let (code, message) = failure(&finished);
+        assert_eq!(code, FailureCode::GuardrailExceeded, "{name}: {message}");
+        assert!(message.contains(name), "{name}: {message}");
+        let used = &finished.execution.row.usage;
+        let within = match name {
+            "request_limit" => used.requests == 3,
+            "tool_calls_limit" => used.tool_calls == 0,
+            "input_tokens_limit" => used.input_tokens <= 2000 && used.requests > 1,
+            "output_tokens_limit" => used.output_tokens <= 300 && used.requests > 1,
+            "total_tokens_limit" => used.input_tokens + used.output_tokens <= 2000 && used.requests > 1,
+            _ => used.cost_microusd <= 1_500_000 && used.requests > 1,
+        };
+        assert!(within, "{name}: {used:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -126,14 +148,15 @@ async fn an_answer_is_as_long_as_the_limits_leave_room_for() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unknown_price_is_not_zero() {
-    let rules = json!([{ "answer": { "text": "hello" } }]);
-    let bench = bench(rules, json!({ "free": false })).await;
+    let nowhere = json!({ "provider": "openai", "model": "nobody-sells-this", "base_url": "http://127.0.0.1:1/v1", "free": false, "script": null });
+    let bench = bench(json!([{ "answer": { "text": "hello" } }]), nowhere).await;
     let limited = workflow(json!({}), json!({ "max_cost_dollars": 1 }));
-    let (code, message) = failure(&bench.run(limited, json!({})).await);
-    assert!(message.contains("nobody knows what it costs"), "{code:?}: {message}");
+    let (_, message) = failure(&bench.run(limited, json!({})).await);
+    assert!(message.contains("nobody knows what it costs"), "{message}");
     let mut allowed = workflow(json!({}), json!({ "max_cost_dollars": 1, "on_unknown_price": "allow" }));
     allowed["name"] = "allowed".into();
-    assert_eq!(bench.run(allowed, json!({})).await.execution.row.status, Status::Completed);
+    let (_, message) = failure(&bench.run(allowed, json!({})).await);
+    assert!(!message.contains("nobody knows"), "it was sent, and there is nobody: {message}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

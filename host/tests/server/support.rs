@@ -1,6 +1,6 @@
 //! A host of its own for each test, and a client that says exactly what it is told.
 
-use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, time::Duration};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -12,7 +12,6 @@ use weir_host::{
     Host, Running,
     client::{Client, ClientError},
     config::Config,
-    models::ModelConfig,
 };
 
 /// No answer takes longer.
@@ -65,11 +64,6 @@ impl TestHost {
     pub(super) async fn restart_with(self, change: impl FnOnce(&mut Config)) -> Self {
         self.running.stop().await;
         Self::set_up(self.data, change).await
-    }
-
-    /// A host with language models.
-    pub(super) async fn with_models(models: BTreeMap<String, ModelConfig>) -> Self {
-        Self::with(|config| config.models = models).await
     }
 
     async fn on(data: TempDir) -> Self {
