@@ -101,6 +101,31 @@ impl Tracker {
         self.open.iter().filter(|(_, visit)| matches!(visit.work, Work::Human { .. })).map(|(call, _)| *call).collect()
     }
 
+    /// Whether an event is about a question whether a tool may be called; then it is taken in here.
+    fn takes_question(&mut self, record: &Record, event: &Event) -> bool {
+        match event {
+            Event::Deferred { call, effect, request, .. } => {
+                self.visit(*call);
+                assert!(effect.depth() > 0, "the call itself needs no leave");
+                let options = request.value()["options"].as_array().unwrap().iter();
+                let options = options.map(|option| option["id"].as_str().unwrap().to_owned()).collect();
+                self.deferred.insert(CallId(record.seq), Deferred { of: *call, options, voters: Vec::new() });
+            }
+            Event::Lapsed { call } | Event::Withdrawn { call } => {
+                assert!(self.deferred.remove(call).is_some(), "nobody was asked");
+            }
+            Event::Voted { call, decision } => {
+                let Some(deferred) = self.deferred.get_mut(call) else { return false };
+                assert!(!deferred.voters.contains(&decision.decided_by), "one person counted twice");
+                deferred.voters.push(decision.decided_by.clone());
+            }
+            Event::Decided { call, .. } => return self.deferred.remove(call).is_some(),
+            Event::Reassigned { call, .. } => return self.deferred.contains_key(call),
+            _ => return false,
+        }
+        true
+    }
+
     pub(crate) fn take(&mut self, record: &Record) {
         assert!(self.end.is_none(), "{:?} after the end", record.event);
         match &record.event {
@@ -122,23 +147,7 @@ impl Tracker {
                 visit.attempt = *attempt;
             }
             Event::Reserved { call, .. } | Event::Settled { call, .. } => _ = self.visit(*call),
-            Event::Deferred { call, effect, request, .. } => {
-                self.visit(*call);
-                assert!(effect.depth() > 0, "the call itself needs no leave");
-                let options = request.value()["options"].as_array().unwrap().iter();
-                let options = options.map(|option| option["id"].as_str().unwrap().to_owned()).collect();
-                self.deferred.insert(CallId(record.seq), Deferred { of: *call, options, voters: Vec::new() });
-            }
-            Event::Lapsed { call } | Event::Withdrawn { call } => {
-                assert!(self.deferred.remove(call).is_some(), "nobody was asked");
-            }
-            Event::Voted { call, decision } if self.deferred.contains_key(call) => {
-                let deferred = self.deferred.get_mut(call).unwrap();
-                assert!(!deferred.voters.contains(&decision.decided_by), "one person counted twice");
-                deferred.voters.push(decision.decided_by.clone());
-            }
-            Event::Decided { call, .. } if self.deferred.contains_key(call) => _ = self.deferred.remove(call),
-            Event::Reassigned { call, .. } if self.deferred.contains_key(call) => {}
+            event if self.takes_question(record, event) => {}
             Event::Voted { call, decision } | Event::Decided { call, decision } => {
                 let visit = self.visit(*call);
                 assert!(visit.question().is_some(), "an answer to what asks nobody");

@@ -34,7 +34,7 @@ impl Running {
                     trace.tool(&ToolSpan { at: self.place(&entry.id), tool: &entry.name, call_id: None, took });
                 }
             }
-            EffectKind::Http | EffectKind::Kv | EffectKind::Stream => {}
+            EffectKind::Http | EffectKind::Kv | EffectKind::Stream | EffectKind::Budget => {}
         }
     }
 
