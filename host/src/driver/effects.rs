@@ -50,6 +50,9 @@ use crate::{
     store::{self, Companion, EffectBegun, EffectEnded, EffectKey, EffectKind, JournalRow},
 };
 
+/// Where the numbers of looks at the budget begin: apart, so that the others have none missing for people.
+const BUDGETS_FROM: u32 = 1 << 29;
+
 /// What all effects of one call share, those of the tools and agents that it calls included.
 pub(super) struct Shared {
     pub(super) inner: Arc<Inner>,
@@ -89,6 +92,8 @@ pub(super) struct Running {
     caps: HttpCaps,
     /// How many answers it has let stream.
     streams: AtomicU32,
+    /// How often it has looked at what is left to spend.
+    looks: AtomicU32,
     /// Why the call cannot go on, whatever its plugin answers.
     fatal: Mutex<Option<Failure>>,
 }
@@ -167,6 +172,7 @@ impl Running {
             loops: Mutex::default(),
             caps: HttpCaps::default(),
             streams: AtomicU32::new(0),
+            looks: AtomicU32::new(0),
             fatal: Mutex::default(),
         }
     }
@@ -395,7 +401,8 @@ impl CallHost for EffectHost {
 
     fn budget(&self) -> BoxFuture<'static, Budget> {
         let running = self.0.clone();
-        let id = running.next(1).next().unwrap_or_default();
+        let number = BUDGETS_FROM.saturating_add(running.looks.fetch_add(1, Ordering::Relaxed));
+        let id = running.at.child(number);
         Box::pin(async move { running.look_at_budget(id).await.into() })
     }
 

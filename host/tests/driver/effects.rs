@@ -102,7 +102,7 @@ fn greedy(batch: usize, guardrails: Value) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn h25_greedy() {
+pub(crate) async fn h25_greedy() {
     let rules = json!([{ "answer": { "text": "here is something of some length" } }]);
     let dollars = json!({ "free": false, "price": { "input": 1000, "output": 1000 }, "max_tokens": 500 });
     let bench = bench(rules, dollars).await;

@@ -55,10 +55,24 @@ async fn what_an_agent_did_is_told_everywhere_the_same() {
     let input = json!({ "input_data": { "task": "canary-in-the-prompt", "items": [1, 2] } });
     let ended = host.client.post("/api/workflows/asks/execute?wait=60", input).await.unwrap();
     assert_eq!(ended["status"], "completed", "{ended:#}");
-    let id = ended["id"].as_str().unwrap();
+    let base = format!("/api/executions/{}/steps", ended["id"].as_str().unwrap());
+    check_transcript(&host, &base).await;
+    check_usage(&host, &base, &ended).await;
+    let metrics = check_metrics(&host, &ended).await;
 
-    // The transcript, by path, by id and visit, and by the visit's own number.
-    let base = format!("/api/executions/{id}/steps");
+    // The collector.
+    let spans = collector.spans(12).await;
+    let named = |name: &str| spans.iter().filter(|span| span.name.starts_with(name)).count();
+    assert_eq!((named("chat "), named("execute_tool echo.run"), named("step ask"), named("step each")), (4, 4, 2, 1));
+    let step = spans.iter().find(|span| span.name == "step ask").unwrap();
+    assert!(spans.iter().any(|span| span.name.starts_with("chat") && span.parent_span_id == step.span_id));
+    let told = format!("{spans:?}{metrics}");
+    assert!(!told.contains("canary"), "what is said to models is neither in spans nor in metrics");
+    host.running.stop().await;
+}
+
+/// The transcript, by path, by id and visit, and by the visit's own number; page by page it is the same.
+async fn check_transcript(host: &TestHost, base: &str) {
     let shown = host.client.get(&format!("{base}/each%5B0%5D.ask/transcript")).await.unwrap();
     let items = shown["items"].as_array().unwrap();
     let kinds: Vec<_> =
@@ -82,7 +96,6 @@ async fn what_an_agent_did_is_told_everywhere_the_same() {
     let last = host.client.get(&format!("{base}/ask/transcript")).await.unwrap();
     assert_eq!(last["step"]["path"], "each[1].ask");
 
-    // Page by page it is the same.
     let mut paged = Vec::new();
     let mut cursor = String::new();
     loop {
@@ -100,9 +113,11 @@ async fn what_an_agent_did_is_told_everywhere_the_same() {
     ] {
         assert_eq!(code(host.client.get(&format!("{base}/{path}")).await), refusal, "{path}");
     }
+}
 
-    // Usage by model, of steps and of the execution.
-    let steps = host.client.get(&base).await.unwrap();
+/// Usage by model, of steps and of the execution.
+async fn check_usage(host: &TestHost, base: &str, ended: &Value) {
+    let steps = host.client.get(base).await.unwrap();
     let agents: Vec<&Value> =
         steps["items"].as_array().unwrap().iter().filter(|step| step["type"] == "agent").collect();
     for (name, of_execution) in [("requests", 4), ("input_tokens", 300), ("output_tokens", 54)] {
@@ -115,8 +130,10 @@ async fn what_an_agent_did_is_told_everywhere_the_same() {
     }
     assert!(agents.iter().all(|step| step["usage"]["written_off"].is_null()), "{steps:#}");
     assert_eq!(agents[0]["usage"]["models"][0]["alias"], "fast");
+}
 
-    // The metrics.
+/// The metrics.
+async fn check_metrics(host: &TestHost, ended: &Value) -> String {
     let text = host.get("/metrics").await.body;
     let series = |name: &str| {
         let value = text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<f64>().ok());
@@ -130,16 +147,5 @@ async fn what_an_agent_did_is_told_everywhere_the_same() {
     let cost = series(&format!("weir_model_cost_microusd_total{{{fast}}}"));
     assert_eq!(cost / 1e6, ended["usage"]["estimated_cost_dollars"].as_f64().unwrap());
     assert_eq!(series("weir_effect_duration_seconds_count{kind=\"tool\",outcome=\"ok\"}"), 4.0);
-
-    // The collector.
-    let spans = collector.spans(12).await;
-    let named = |name: &str| spans.iter().filter(|span| span.name.starts_with(name)).count();
-    assert_eq!((named("chat "), named("execute_tool echo.run"), named("step ask"), named("step each")), (4, 4, 2, 1));
-    let step = spans.iter().find(|span| span.name == "step ask").unwrap();
-    assert!(spans.iter().any(|span| span.name.starts_with("chat") && span.parent_span_id == step.span_id));
-    assert!(
-        !format!("{spans:?}{text}").contains("canary"),
-        "what is said to models is neither in spans nor in metrics"
-    );
-    host.running.stop().await;
+    text
 }

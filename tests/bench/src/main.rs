@@ -71,7 +71,7 @@ enum Part {
     Hello,
 }
 
-const PARTS: [Part; 8] = [
+const PARTS: [Part; 9] = [
     Part::Chains,
     Part::Loops,
     Part::Waiting,

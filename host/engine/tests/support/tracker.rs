@@ -102,8 +102,8 @@ impl Tracker {
     }
 
     /// Whether an event is about a question whether a tool may be called; then it is taken in here.
-    fn takes_question(&mut self, record: &Record, event: &Event) -> bool {
-        match event {
+    fn takes_question(&mut self, record: &Record) -> bool {
+        match &record.event {
             Event::Deferred { call, effect, request, .. } => {
                 self.visit(*call);
                 assert!(effect.depth() > 0, "the call itself needs no leave");
@@ -128,6 +128,9 @@ impl Tracker {
 
     pub(crate) fn take(&mut self, record: &Record) {
         assert!(self.end.is_none(), "{:?} after the end", record.event);
+        if self.takes_question(record) {
+            return;
+        }
         match &record.event {
             Event::ExecutionStarted(_) => _ = self.scopes.insert(ScopeId::ROOT, (None, String::new())),
             Event::StepStarted { .. } => self.started(record),
@@ -147,7 +150,7 @@ impl Tracker {
                 visit.attempt = *attempt;
             }
             Event::Reserved { call, .. } | Event::Settled { call, .. } => _ = self.visit(*call),
-            event if self.takes_question(record, event) => {}
+            Event::Deferred { .. } | Event::Lapsed { .. } | Event::Withdrawn { .. } => unreachable!("taken in above"),
             Event::Voted { call, decision } | Event::Decided { call, decision } => {
                 let visit = self.visit(*call);
                 assert!(visit.question().is_some(), "an answer to what asks nobody");

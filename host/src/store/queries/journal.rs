@@ -39,5 +39,11 @@ LAST_VISIT_OF_STEP = "SELECT call FROM step_executions WHERE execution_id = ?1 A
      ORDER BY call DESC LIMIT 1";
 VISIT = "SELECT call FROM step_executions WHERE execution_id = ?1 AND ordinal = 0 AND call = ?2";
 EFFECT = concat!("SELECT ", journal_columns!(), journal_tables!(), "AND j.generation = ?3 AND j.effect = ?4");
-EFFECTS = concat!("SELECT ", journal_columns!(), journal_tables!(), "AND j.rowid > ?3 ORDER BY j.rowid LIMIT ?4");
+/// Looks at the budget are for whoever runs again, and not for people.
+EFFECTS = concat!(
+    "SELECT ",
+    journal_columns!(),
+    journal_tables!(),
+    "AND j.rowid > ?3 AND j.kind <> 'budget' ORDER BY j.rowid LIMIT ?4"
+);
 }
