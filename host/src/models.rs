@@ -6,7 +6,7 @@
 //! tokens as the provider counted them, the model that answered.
 //!
 //! Wire formats are spoken by the crate `genai`, over connections that only lead where the egress guard lets them. What
-//! comes back is read frame by frame by [`protocol`], because an answer is only an answer if its end was seen, a token
+//! comes back is read frame by frame by `protocol`, because an answer is only an answer if its end was seen, a token
 //! count only one if the provider gave it, and nothing that a server says may cost more than its share of memory.
 //!
 //! The gateway knows neither store nor driver: it counts and sends, and keeps no books.
