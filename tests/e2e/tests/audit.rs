@@ -69,7 +69,9 @@ async fn do_everything(api: &Api) -> Result<String> {
     good(api, put.clone(), "/api/plugins/text/grants", json!({ "all": true })).await?;
     try_tool(api).await?;
     let secret = json!({ "value": "correct horse battery", "hosts": ["api.example.com"] });
+    good(api, put.clone(), "/api/secrets/search-key", secret.clone()).await?;
     good(api, put.clone(), "/api/secrets/search-key", secret).await?;
+    good(api, post.clone(), "/api/models/default/try", json!({ "text": "hello" })).await?;
     good(api, delete.clone(), "/api/secrets/search-key", Value::Null).await?;
     let token = good(api, post.clone(), "/api/tokens", json!({ "name": "ci", "roles": ["viewer"] })).await?;
     let id = token["id"].as_str().context("a token without an id")?;
@@ -150,6 +152,10 @@ async fn sign_in_and_out(api: &Api) -> Result<()> {
 #[tokio::test]
 async fn d4_every_act_that_is_done_has_its_row() -> Result<()> {
     let data = Data::with_bundled().await?;
+    let script = data.beside("script.yaml");
+    std::fs::write(&script, "rules: [{answer: {text: hello}}]")?;
+    let model = json!({ "provider": "scripted", "script": script });
+    data.configure(&json!({ "models": { "default": model } }).to_string())?;
     let host = data.start().await?;
     let before = host.api.all("/api/audit").await?.len();
     let execution = do_everything(&host.api).await?;
