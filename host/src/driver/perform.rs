@@ -63,6 +63,12 @@ pub(super) fn call(
     let running = Arc::new(Running::new(shared, asked.target.clone(), call.clone(), &asked.tools));
     let (inner, call_id, attempt) = (inner.clone(), asked.call, asked.attempt);
     Box::pin(async move {
+        // After a restart nobody may have looked at the plugins yet, and an agent is told about its tools.
+        if call.agent
+            && let Err(error) = inner.workflows.catalog(&inner.store).await
+        {
+            tracing::warn!(%error, "could not read what the tools of an agent are");
+        }
         let outcome = inner.runtime.call(call, Arc::new(EffectHost(running.clone()))).await;
         let CallOutcome { result, report } = masked::outcome(outcome, &inner.config.masker);
         Landed { call: call_id, attempt, result: running.fatal().map_or(result, Err), report }

@@ -1,5 +1,6 @@
 //! End to end: a real host process, real HTTP, real plugins, `kill -9`.
 
+mod agents;
 mod architecture;
 mod audit;
 mod bad_input;

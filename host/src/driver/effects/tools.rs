@@ -189,7 +189,9 @@ impl Running {
             let about = self.shared.inner.workflows.about(&callable.target);
             let mut tool = json!({ "name": callable.name });
             for member in ["title", "description", "input_schema", "output_schema"] {
-                tool[member] = about.get(member).cloned().unwrap_or(Value::Null);
+                if let Some(known) = about.get(member).filter(|known| !known.is_null()) {
+                    tool[member] = known.clone();
+                }
             }
             tool
         });
