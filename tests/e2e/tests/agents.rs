@@ -32,6 +32,9 @@ enum When {
     After,
 }
 
+/// What is asked for, the number of it, and when the host is killed.
+type Boundary = (&'static str, usize, When);
+
 /// What the model and the tools' other side saw: an effect ledger.
 #[derive(Debug, Default)]
 struct Seen {
@@ -53,7 +56,7 @@ struct World {
 struct Shared {
     address: SocketAddr,
     seen: Arc<Mutex<Seen>>,
-    plan: Arc<Mutex<VecDeque<(&'static str, usize, When)>>>,
+    plan: Arc<Mutex<VecDeque<Boundary>>>,
     kill: UnboundedSender<()>,
 }
 
@@ -68,7 +71,7 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 impl World {
-    async fn start(plan: &[(&'static str, usize, When)]) -> Result<Self> {
+    async fn start(plan: &[Boundary]) -> Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.context("listening as a model")?;
         let address = listener.local_addr()?;
         let (kill, kills) = unbounded_channel();
