@@ -1,7 +1,7 @@
 //! The driver with real plugins and a real file.
 
 mod cancel;
-pub(crate) mod effects;
+mod effects;
 mod metrics;
 mod people;
 mod powers;
