@@ -172,8 +172,8 @@ async fn r2_an_agent_that_is_killed_at_every_boundary_asks_for_nothing_twice_tha
     let mut host = data.start().await?;
     let step = json!({ "id": "work", "type": "agent", "agent": "agent.agent", "agent_prompt": "Do it all.",
         "agent_config": { "tools": ["http.request"] } });
-    host.api.post("/api/workflows", &json!({ "name": "work", "steps": [step] })).await?;
-    let accepted = host.api.post("/api/workflows/work/execute", &json!({ "input_data": {} })).await?;
+    host.api.post("/api/workflows", &json!({ "name": "errands", "steps": [step] })).await?;
+    let accepted = host.api.post("/api/workflows/errands/execute", &json!({ "input_data": {} })).await?;
     let id = accepted["execution_id"].as_str().context("an answer without an id")?.to_owned();
     for _ in plan {
         if tokio::time::timeout(Duration::from_secs(15), world.kills.recv()).await.is_err() {
