@@ -1,7 +1,7 @@
 //! The driver with real plugins and a real file.
 
 mod cancel;
-mod effects;
+pub(crate) mod effects;
 mod metrics;
 mod people;
 mod powers;

@@ -93,6 +93,48 @@ async fn an_agents_turns_are_journalled_and_counted() {
     assert_eq!(rows[2].ended.as_ref().unwrap().answer.value()["text"], "two", "{:?}", rows[2]);
 }
 
+/// An agent that spends whatever it can: `batch` calls of a tool at once, then requests for ever.
+fn greedy(batch: usize, guardrails: Value) -> Value {
+    json!({ "name": format!("greedy {guardrails}"), "guardrails": guardrails, "steps": [{
+        "id": "think", "type": "agent", "agent": "h25_greedy.run", "agent_prompt": batch.to_string(),
+        "agent_config": { "tools": ["echo.run"] },
+    }] })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+pub(crate) async fn h25_greedy() {
+    let rules = json!([{ "answer": { "text": "here is something of some length" } }]);
+    let dollars = json!({ "free": false, "price": { "input": 1000, "output": 1000 }, "max_tokens": 500 });
+    let bench = bench(rules, dollars).await;
+    for guest in ["echo", "h25_greedy"] {
+        bench.install(guest).await;
+    }
+    let limits = [
+        ("request_limit", json!({ "request_limit": 3 })),
+        ("tool_calls_limit", json!({ "tool_calls_limit": 3 })),
+        ("input_tokens_limit", json!({ "input_tokens_limit": 2000 })),
+        ("output_tokens_limit", json!({ "output_tokens_limit": 300 })),
+        ("total_tokens_limit", json!({ "total_tokens_limit": 2000 })),
+        ("max_cost_dollars", json!({ "max_cost_dollars": 1.5 })),
+    ];
+    for (name, guardrails) in limits {
+        let finished = bench.run(greedy(4, guardrails), json!({})).await;
+        let (code, message) = failure(&finished);
+        assert_eq!(code, FailureCode::GuardrailExceeded, "{name}: {message}");
+        assert!(message.contains(name), "{name}: {message}");
+        let used = &finished.execution.row.usage;
+        let within = match name {
+            "request_limit" => used.requests == 3,
+            "tool_calls_limit" => used.tool_calls == 0,
+            "input_tokens_limit" => used.input_tokens <= 2000 && used.requests > 1,
+            "output_tokens_limit" => used.output_tokens <= 300 && used.requests > 1,
+            "total_tokens_limit" => used.input_tokens + used.output_tokens <= 2000 && used.requests > 1,
+            _ => used.cost_microusd <= 1_500_000 && used.requests > 1,
+        };
+        assert!(within, "{name}: {used:?}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_is_as_long_as_the_limits_leave_room_for() {
     let rules = json!([{ "answer": { "text": "short" } }]);

@@ -20,6 +20,7 @@ use super::{
     powers::h10_powers,
     support::{each, ends_in_time, failed, json, perform, request, run, shared},
 };
+use crate::driver::effects::h25_greedy;
 
 include!(concat!(env!("OUT_DIR"), "/guests.rs"));
 
