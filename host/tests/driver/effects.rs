@@ -96,7 +96,7 @@ async fn an_agents_turns_are_journalled_and_counted() {
 /// An agent that spends whatever it can: `batch` calls of a tool at once, then requests for ever.
 fn greedy(batch: usize, guardrails: Value) -> Value {
     json!({ "name": format!("greedy {guardrails}"), "guardrails": guardrails, "steps": [{
-        "id": "think", "type": "agent", "agent": "h25_greedy.run", "agent_prompt": batch.to_string(),
+        "id": "think", "type": "agent", "agent": "h25_greedy.act", "agent_prompt": batch.to_string(),
         "agent_config": { "tools": ["echo.run"] },
     }] })
 }

@@ -15,7 +15,7 @@ fn run(call: Call) -> Result<String, Failure> {
         let one = |n: usize| ToolCall { tool: "echo.run".to_owned(), input: n.to_string() };
         call_all(&(0..batch).map(one).collect::<Vec<_>>());
     }
-    let chat = Chat::new(r#"{"model": "default", "max_tokens": 1000000000}"#);
+    let chat = Chat::new(r#"{"model": "default", "max_tokens": 1000000}"#);
     loop {
         chat.push(r#"{"role": "user", "content": "more"}"#)?;
         chat.send()?;
