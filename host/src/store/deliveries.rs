@@ -68,7 +68,7 @@ pub struct NewDelivery {
     /// The delivery that it repeats.
     pub resent_from: Option<Arc<str>>,
     /// The headers without credentials: a JSON object.
-    pub headers: Arc<str>,
+    pub headers: Json,
     /// The query as it came.
     pub query: Option<Arc<str>>,
     /// The body; `None` where it was refused.
@@ -89,7 +89,7 @@ impl NewDelivery {
             &self.reason,
             &self.execution_id,
             &self.resent_from,
-            &self.headers,
+            self.headers.text(),
             &self.query,
             &self.body,
             self.received_at,
