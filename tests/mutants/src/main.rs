@@ -8,10 +8,10 @@ mod workshop;
 
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 
 use self::{
-    table::{MUTANTS, Mutant},
+    table::{MUTANTS, Mutant, Tests},
     workshop::{Ended, Workshop},
 };
 
@@ -34,6 +34,7 @@ fn run() -> Result<bool> {
     };
     let mutants: Vec<&Mutant> = MUTANTS.iter().filter(is_meant).collect();
     let workshop = Workshop::open()?;
+    check_tests(&workshop, &mutants)?;
     let mut survivors = Vec::new();
     for (number, mutant) in (1..).zip(&mutants) {
         let place = workshop.switch_off(mutant)?;
@@ -47,6 +48,19 @@ fn run() -> Result<bool> {
     }
     eprintln!("{} limiters switched off, {} noticed", mutants.len(), mutants.len() - survivors.len());
     Ok(survivors.is_empty())
+}
+
+/// Sees that the tests pass while all limiters are on: else they would notice anything.
+fn check_tests(workshop: &Workshop, mutants: &[&Mutant]) -> Result<()> {
+    let mut checked: Vec<&Tests> = Vec::new();
+    for tests in mutants.iter().map(|mutant| &mutant.tests) {
+        if checked.contains(&tests) {
+            continue;
+        }
+        ensure!(workshop.test(tests)? == Ended::Well, "{:?} of {} fail as it is", tests.names, tests.package);
+        checked.push(tests);
+    }
+    Ok(())
 }
 
 /// Whether a test fails, or does not end, that passes while the limiter is on.

@@ -1,6 +1,7 @@
 //! Every limiter, where it stands, how it is switched off, and who has to notice.
 
 /// Tests of one crate.
+#[derive(PartialEq, Eq)]
 pub(crate) struct Tests {
     pub(crate) package: &'static str,
     /// What of the crate.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use weir_engine::{
+    event::Event,
     execution::Input,
     failure::Failure,
     id::EffectId,
@@ -75,6 +76,13 @@ fn others(name: &str, holder: Holder, world: &World) -> Vec<Shared> {
     vec![Shared { whose: Arc::new(Whose { name: "all".to_owned(), details: json!({}) }), limits, left }]
 }
 
+fn failure_of(event: &Event) -> Option<Failure> {
+    if let Event::StepFailed { failure, .. } | Event::ExecutionFailed { failure } = event {
+        return Some(failure.clone());
+    }
+    None
+}
+
 /// Feeds until something is refused, and answers after how many effects, and why.
 fn until_refused(name: &str, ask: Amounts, holder: Holder) -> (u32, Option<Failure>) {
     let mut world = world(name, holder);
@@ -85,12 +93,8 @@ fn until_refused(name: &str, ask: Amounts, holder: Holder) -> (u32, Option<Failu
         let input = Input::Reserve { call, effect: effect.clone(), amounts: ask };
         let records = world.live.step_sharing(input, world.now, &shared);
         if !world.live.is_admitted(call, &effect) {
-            let failures = records.iter().filter_map(|record| match &record.event {
-                weir_engine::event::Event::StepFailed { failure, .. }
-                | weir_engine::event::Event::ExecutionFailed { failure } => Some(failure.clone()),
-                _ => None,
-            });
-            return (n - 1, failures.into_iter().next());
+            let failure = records.iter().find_map(|record| failure_of(&record.event));
+            return (n - 1, failure);
         }
         // What is settled counts as what is promised does.
         if n == 2 {
@@ -131,7 +135,7 @@ fn g4_each_limit_counts_only_what_it_names() {
 fn g4_as_many_steps_begin_as_max_steps_says() {
     let steps: Vec<Value> = (0..5).map(|n| tool(&format!("t{n}"))).collect();
     let mut world = world_of(json!({ "steps": steps, "guardrails": { "max_steps": 3 } }), Value::Null);
-    (0..3).for_each(|n| _ = world.succeed(&format!("t{n}"), json!(n)));
+    (0..3).for_each(|n| world.succeed(&format!("t{n}"), json!(n)));
     let failure = world.live.summary().failure.expect("the fourth does not begin");
     assert_eq!(failure.details.unwrap().value(), &json!({ "limit": "max_steps", "value": 3 }));
     assert_eq!(world.live.budget().1.spent().steps, 3);
