@@ -6,8 +6,9 @@ COMPONENTS = $(patsubst %,target/wasm32-wasip2/plugin/%.wasm,$(BUNDLED))
 WASM = cargo build --locked --profile plugin --target wasm32-wasip2
 RUN_ARGS ?=
 BENCH_ARGS ?=
+MUTANTS_ARGS ?=
 
-.PHONY: run test check bench plugins guests setup fmt sim openapi deny
+.PHONY: run test check bench plugins guests setup fmt sim mutants openapi deny
 
 ## Builds everything, starts the host on ./data, installs the bundled plugins and example workflows, runs one.
 run: plugins
@@ -51,6 +52,10 @@ fmt:
 ## A million random executions instead of the twenty thousand of `make test`.
 sim:
 	WEIR_SIM_SEEDS=1000000 cargo test --locked --release -p weir-engine simulation
+
+## Switches each limiter off, in a copy of the sources, and fails where no test notices; half an hour.
+mutants: plugins guests
+	cargo run --locked -p weir-mutants -- $(MUTANTS_ARGS)
 
 ## Rewrites host/openapi.json from the code.
 openapi:

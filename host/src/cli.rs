@@ -14,6 +14,7 @@ use crate::{
 
 mod approvals;
 mod audit;
+mod budgets;
 mod cron;
 mod demo;
 mod events;
@@ -51,6 +52,8 @@ Examples:
   weir secrets set search-key --host api.example.com
                                                   a secret that plugins send there; asks for the value
   weir models try fast 'who are you?'             ask a language model
+  weir budgets set team --period month --cost 500
+                                                  what all executions may cost together
   weir tokens create ci --role operator           a token for a program
   weir users add alice --role author,approver     a user for the web app; asks for the password
   weir audit verify                               check that nothing was changed in the audit log
@@ -128,6 +131,9 @@ enum Command {
     /// Language models: list, try.
     #[command(subcommand, visible_alias = "model")]
     Models(models::Models),
+    /// What executions share for an hour, a day or a month: set, list, show, delete.
+    #[command(subcommand, visible_alias = "budget")]
+    Budgets(budgets::Budgets),
     /// What language models cost: show, import.
     #[command(subcommand)]
     Prices(prices::Prices),
@@ -214,6 +220,7 @@ async fn run(cli: Cli, out: Out) -> anyhow::Result<Outcome> {
         Command::Plugin(plugin) => plugin.run(globals, out).await,
         Command::Secrets(secrets) => secrets.run(globals, out).await,
         Command::Models(models) => models.run(&globals.client()?, out).await,
+        Command::Budgets(budgets) => budgets.run(&globals.client()?, out).await,
         Command::Prices(prices) => prices.run(out),
         Command::Tokens(tokens) => tokens.run(&globals.client()?, out).await,
         Command::Users(users) => users.run(&globals.client()?, out).await,

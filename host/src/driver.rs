@@ -17,6 +17,7 @@ pub(crate) mod masked;
 mod observe;
 mod outbox;
 mod perform;
+mod pools;
 mod schemas;
 mod task;
 mod timers;
@@ -31,14 +32,7 @@ use std::{
 use serde_json::Value;
 use tokio::sync::{Semaphore, broadcast, mpsc, oneshot, watch};
 use uuid::Uuid;
-use weir_engine::{
-    approvers::Approvers,
-    event::Started,
-    execution::{Execution, Status},
-    id::Timestamp,
-    json::Json,
-    limits::Limits,
-};
+use weir_engine::{approvers::Approvers, event::Started, execution::Status, id::Timestamp, json::Json, limits::Limits};
 
 pub use self::{
     answer::{Answer, Answered, DecideError, RAISE, Reassign, STOP, may_decide},
@@ -47,6 +41,7 @@ pub use self::{
     ended::Ended,
     finished::Finished,
     live::{Heard, Piece},
+    pools::BudgetStanding,
     workflows::{Checked, CompileError, Compiled, check},
 };
 use self::{
@@ -54,6 +49,7 @@ use self::{
     current::Current,
     ended::Listeners,
     live::Live,
+    pools::{Pools, TreeError},
     schemas::Schemas,
     task::{News, Task},
     timers::Timers,
@@ -65,7 +61,7 @@ use crate::{
     runtime::Runtime,
     secrets::{Masker, Secrets},
     spans::Spans,
-    store::{self, Append, Companion, Store, StoreError, WorkflowVersion},
+    store::{self, Append, BudgetRow, Companion, NewBudget, Store, StoreError, WorkflowVersion},
 };
 
 /// Wait before an execution is woken again that the store could not load.
@@ -76,6 +72,8 @@ const WAKE_RETRY_MS: u64 = 1_000;
 pub struct DriverConfig {
     /// Executions in memory at a time; more wait for their turn to start.
     pub executions_max: usize,
+    /// Executions that may have started each other by their ends, the first of them counted.
+    pub tree_executions_max: usize,
     /// How long a start may wait for its turn.
     pub start_wait: Duration,
     /// Ceilings for the guardrails of every execution.
@@ -111,6 +109,7 @@ impl Default for DriverConfig {
     fn default() -> Self {
         Self {
             executions_max: 4096,
+            tree_executions_max: 1_000,
             start_wait: Duration::from_secs(10),
             ceilings: Limits {
                 max_steps: Some(2_000_000),
@@ -143,6 +142,7 @@ pub(crate) struct Inner {
     schemas: Schemas,
     ended: Listeners,
     tasks: Mutex<HashMap<Arc<str>, mpsc::Sender<News>>>,
+    pools: Pools,
     crashes: Crashes,
     live: Live,
     timers: Timers,
@@ -223,6 +223,17 @@ pub enum StartError {
     /// One of its companions is there already: the same was started before.
     #[error("could not start the execution: it was started before")]
     Taken,
+    /// Too many have started each other by their ends.
+    #[error("could not start the execution: {max} executions have started each other, beginning with {root}")]
+    TreeFull {
+        /// The first of them.
+        root: Arc<str>,
+        /// How many may.
+        max: usize,
+    },
+    /// What it shares with those that led to it is not known.
+    #[error("could not start the execution: {0}")]
+    Tree(String),
     /// The version does not compile with today's plugins.
     #[error(transparent)]
     Compile(#[from] CompileError),
@@ -274,6 +285,7 @@ impl Driver {
             schemas: Schemas::default(),
             ended: Listeners::default(),
             tasks: Mutex::default(),
+            pools: Pools::default(),
             crashes: Crashes::default(),
             live: Live::default(),
             timers: Timers::default(),
@@ -307,11 +319,14 @@ impl Driver {
         let now = store::now();
         let execution_id: Arc<str> = Uuid::now_v7().to_string().into();
         let started = inner.started(&execution_id, &start, &compiled, now);
-        let (execution, records) = Execution::start(compiled.graph.clone(), started, now);
+        let mut draws = inner.draws(&started, true).await?;
+        let mut companions = start.companions.of(&execution_id);
+        companions.extend(descends(&execution_id, draws.ancestors()));
+        let (execution, records) = draws.start(compiled.graph.clone(), started, now);
         let (stored, on_stored) = oneshot::channel();
         let (ended, on_ended) = start.wait.map(|_| oneshot::channel()).unzip();
-        let mut task = Task::new(inner.clone(), execution_id.clone(), execution, room);
-        task.begin(records, start.companions.of(&execution_id), stored, ended);
+        let mut task = Task::new(inner.clone(), execution_id.clone(), (execution, draws), room);
+        task.begin(records, companions, stored, ended);
         tokio::spawn(task.run());
         if let (Some(wait), Some(on_ended)) = (start.wait, on_ended)
             && let Ok(Ok(finished)) = tokio::time::timeout(wait, on_ended).await
@@ -379,6 +394,7 @@ impl Driver {
     /// # Errors
     /// The store cannot be read.
     pub async fn recover(&self) -> Result<Recovered, StoreError> {
+        self.inner.pools.read_budgets(&self.inner.store).await?;
         let mut recovered = Recovered::default();
         for unfinished in self.inner.store.unfinished().await? {
             if unfinished.idle {
@@ -416,6 +432,40 @@ impl Driver {
         if tokio::time::timeout(grace, self.inner.room.acquire_many(all)).await.is_err() {
             tracing::warn!("some executions did not stop in time; they are taken up at the next start");
         }
+    }
+
+    /// Sets a budget; every execution that it is for draws from it, at its next step.
+    ///
+    /// # Errors
+    /// There are too many, or the store cannot be written.
+    pub async fn set_budget(&self, store: &Store, new: NewBudget) -> Result<BudgetRow, StoreError> {
+        let (store, inner) = (store.clone(), self.inner.clone());
+        let set = async move {
+            let row = store.set_budget(new).await?;
+            inner.pools.read_budgets(&store).await?;
+            Ok(row)
+        };
+        // Whoever asks may go meanwhile: what is stored must be known.
+        tokio::spawn(set).await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// Deletes a budget; nothing draws from it any more.
+    ///
+    /// # Errors
+    /// There is none, or the store cannot be written.
+    pub async fn delete_budget(&self, store: &Store, name: &str) -> Result<(), StoreError> {
+        let (store, inner, name) = (store.clone(), self.inner.clone(), name.to_owned());
+        let delete = async move {
+            store.delete_budget(&name).await?;
+            inner.pools.read_budgets(&store).await
+        };
+        tokio::spawn(delete).await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// How every budget stands, by name.
+    #[must_use]
+    pub fn budgets(&self) -> Vec<BudgetStanding> {
+        self.inner.pools.standings(store::now())
     }
 
     /// What runs the plugins.
@@ -463,6 +513,22 @@ impl Driver {
     /// Forgets what was compiled with the plugins of before; executions that run keep theirs.
     pub fn plugins_changed(&self) {
         self.inner.workflows.plugins_changed();
+    }
+}
+
+/// That an execution follows others, if it does.
+fn descends(execution_id: &Arc<str>, ancestors: &[Arc<str>]) -> Option<Companion> {
+    let (execution_id, ancestors) = (execution_id.clone(), ancestors.to_vec());
+    (!ancestors.is_empty()).then_some(Companion::Descends { execution_id, ancestors })
+}
+
+impl From<TreeError> for StartError {
+    fn from(error: TreeError) -> Self {
+        match error {
+            TreeError::Full { root, max } => Self::TreeFull { root, max },
+            TreeError::Limits { .. } => Self::Tree(error.to_string()),
+            TreeError::Store(error) => Self::Store(error),
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 
 pub mod accounts;
 pub mod approval_link;
+pub mod budgets;
 pub mod cli;
 pub mod client;
 pub mod config;

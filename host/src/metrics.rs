@@ -4,6 +4,7 @@
 //! An observation is a look-up and an atomic addition. Every label has few values: those that are not our own words are
 //! counted, and what comes after the first of them is `other`.
 
+mod budgets;
 mod executions;
 mod label;
 mod models;
@@ -20,10 +21,11 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
+pub use self::{budgets::BudgetLevel, models::ModelRequest, plugins::RunningCall};
 use self::{
-    executions::Executions, models::Models, outside::Outside, plugins::Plugins, process::Process, storage::Storage,
+    budgets::Budgets, executions::Executions, models::Models, outside::Outside, plugins::Plugins, process::Process,
+    storage::Storage,
 };
-pub use self::{models::ModelRequest, plugins::RunningCall};
 
 /// What the text is, for those who ask over HTTP.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -38,6 +40,7 @@ struct Inner {
     executions: Executions,
     plugins: Plugins,
     models: Models,
+    budgets: Budgets,
     storage: Storage,
     outside: Outside,
     process: Process,
@@ -81,6 +84,7 @@ impl Default for Metrics {
             executions: Executions::register(&mut registry),
             plugins: Plugins::register(&mut registry),
             models: Models::register(&mut registry),
+            budgets: Budgets::register(&mut registry),
             storage: Storage::register(&mut registry),
             outside: Outside::register(&mut registry),
             process: Process::register(&mut registry),

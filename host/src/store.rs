@@ -22,6 +22,7 @@ use crate::metrics::Metrics;
 mod approvals;
 mod audit;
 mod batch;
+mod budgets;
 mod bulk;
 mod bus;
 mod chunk;
@@ -70,6 +71,7 @@ use crate::grants::Grants;
 pub use self::{
     approvals::{ApprovalFilter, ApprovalRow, ApprovalStatus, Mine},
     audit::{AuditEntry, AuditFilter, AuditRow, Outcome, Verified},
+    budgets::{BudgetRow, Drawn, Known, NewBudget},
     bus::{BACKLOG_MAX, BusEventFilter, BusEventRow, HOST_SOURCE, NewBusEvent, UNDISPATCHED_MAX},
     companion::{Companion, IdempotencyKey},
     deliveries::{DeliveryRow, DeliveryVerdict, NewDelivery, REFUSED_KEPT},

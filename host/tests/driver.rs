@@ -1,5 +1,6 @@
 //! The driver with real plugins and a real file.
 
+mod budgets;
 mod cancel;
 pub(crate) mod effects;
 mod metrics;

@@ -7,6 +7,7 @@ mod approvals;
 mod auth;
 mod bodies;
 mod bombs;
+mod budgets;
 mod cloud_events;
 mod documented;
 mod events;

@@ -8,4 +8,5 @@ mod planning;
 mod properties;
 mod schedules;
 mod times;
+mod trees;
 mod verify;

@@ -29,7 +29,7 @@ use crate::{
     graph::Graph,
     id::{CallId, EffectId, ScopeId, Seq, Timestamp},
     json::Json,
-    limits::{Ledger, Limits, Room},
+    limits::{Ledger, Limits, Room, Shared},
 };
 
 /// The option that lets an agent call the tool that it wants to call.
@@ -57,10 +57,21 @@ impl Execution {
     /// Begins an execution; its log begins with the records that come back.
     #[must_use]
     pub fn start(graph: Arc<Graph>, started: Started, now: Timestamp) -> (Self, Vec<Record>) {
+        Self::start_sharing(graph, started, now, &[])
+    }
+
+    /// As [`Execution::start`], under limits that are shared with others.
+    #[must_use]
+    pub fn start_sharing(
+        graph: Arc<Graph>,
+        started: Started,
+        now: Timestamp,
+        shared: &[Shared],
+    ) -> (Self, Vec<Record>) {
         let started = Arc::new(started);
         let state = State::new(started.clone(), now);
         let mut execution = Self { graph, state };
-        let mut decide = Decide::new(&mut execution, now);
+        let mut decide = Decide::new(&mut execution, now, shared);
         decide.emit(Event::ExecutionStarted(started));
         decide.advance();
         let records = decide.records;
@@ -88,7 +99,14 @@ impl Execution {
     /// appended to the log. Never fails, and does a bounded amount of work.
     #[must_use = "the records must be appended to the log"]
     pub fn step(&mut self, input: Input, now: Timestamp) -> Vec<Record> {
-        let mut decide = Decide::new(self, now);
+        self.step_sharing(input, now, &[])
+    }
+
+    /// As [`Execution::step`], under limits that are shared with others: nothing begins that would pass one of them. What
+    /// is drawn from them is what the ledger of [`Execution::budget`] has more afterwards.
+    #[must_use = "the records must be appended to the log"]
+    pub fn step_sharing(&mut self, input: Input, now: Timestamp, shared: &[Shared]) -> Vec<Record> {
+        let mut decide = Decide::new(self, now, shared);
         decide.check_time();
         if !decide.execution.has_ended() {
             decide.on(input);

@@ -2,7 +2,11 @@
 //!
 //! `settled + reserved <= limit` holds for every quantity at every moment; [`Ledger::reserve`] is the only way in.
 
+mod shared;
+
 use serde::{Deserialize, Serialize};
+
+pub use self::shared::{Shared, Whose};
 
 /// What to do when a limit of the execution would be passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -165,6 +169,12 @@ impl Amounts {
         *self == Self::NONE
     }
 
+    /// The larger of both, quantity by quantity.
+    #[must_use]
+    pub fn at_least(&self, other: &Self) -> Self {
+        self.zip(other, u64::max)
+    }
+
     /// Both together; saturates.
     #[must_use]
     pub fn plus(&self, other: &Self) -> Self {
@@ -213,22 +223,9 @@ impl Ledger {
     /// # Errors
     /// The first limit that stands in the way.
     pub fn admits(&self, limits: &Limits, ask: &Amounts) -> Result<(), Exceeded> {
-        let after = self.settled.plus(&self.reserved).plus(ask);
-        let rows = [
-            ("request_limit", limits.requests, after.requests, ask.requests),
-            ("input_tokens_limit", limits.input_tokens, after.input_tokens, ask.input_tokens),
-            ("output_tokens_limit", limits.output_tokens, after.output_tokens, ask.output_tokens),
-            (
-                "total_tokens_limit",
-                limits.total_tokens,
-                after.input_tokens.saturating_add(after.output_tokens),
-                ask.input_tokens.saturating_add(ask.output_tokens),
-            ),
-            ("tool_calls_limit", limits.tool_calls, after.tool_calls, ask.tool_calls),
-            ("max_cost_dollars", limits.cost_microusd, after.cost_microusd, ask.cost_microusd),
-            ("max_steps", limits.max_steps, after.steps, ask.steps),
-        ];
-        for (name, limit, after, ask) in rows {
+        let after = self.spent().plus(ask).quantities();
+        let rows = limits.quantities().into_iter().zip(after).zip(ask.quantities());
+        for (((name, limit), after), ask) in rows {
             if let Some(limit) = limit
                 && ask > 0
                 && after > limit
@@ -252,10 +249,16 @@ impl Ledger {
 }
 
 impl Ledger {
+    /// Spent and promised together.
+    #[must_use]
+    pub fn spent(&self) -> Amounts {
+        self.settled.plus(&self.reserved)
+    }
+
     /// What is left of `limits`.
     #[must_use]
     pub fn room(&self, limits: &Limits) -> Room {
-        let spent = self.settled.plus(&self.reserved);
+        let spent = self.spent();
         let left = |limit: Option<u64>, spent: u64| limit.map(|limit| limit.saturating_sub(spent));
         Room {
             requests: left(limits.requests, spent.requests),
@@ -307,6 +310,12 @@ impl Room {
             tool_calls: tighter(self.tool_calls, other.tool_calls),
             cost_microusd: tighter(self.cost_microusd, other.cost_microusd),
         }
+    }
+
+    /// The room that limits leave from the beginning.
+    #[must_use]
+    pub fn of(limits: &Limits) -> Self {
+        Ledger::default().room(limits)
     }
 
     /// The limits that leave just this.

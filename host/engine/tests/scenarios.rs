@@ -3,6 +3,7 @@
 mod budget;
 mod fan_out;
 mod flow;
+mod limits;
 mod news;
 mod people;
 mod predecessor;

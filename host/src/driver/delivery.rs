@@ -8,6 +8,7 @@ use weir_engine::{event::Event, execution::Execution};
 use super::{
     Driver, Inner, SignalError, lock,
     observe::Observed,
+    pools::TreeError,
     task::{NEWS_QUEUE, News, Task},
 };
 use crate::store;
@@ -60,7 +61,12 @@ impl Driver {
         if execution.has_ended() {
             return Err(SignalError::Ended(execution.status()));
         }
-        let mut task = Task::new(inner.clone(), id, execution, room);
+        let mut draws = inner.draws(execution.started(), false).await.map_err(|error| match error {
+            TreeError::Store(error) => SignalError::Store(error),
+            error @ (TreeError::Full { .. } | TreeError::Limits { .. }) => SignalError::Load { execution_id: id.to_string(), reason: error.to_string() },
+        })?;
+        draws.resume(&execution);
+        let mut task = Task::new(inner.clone(), id, (execution, draws), room);
         let sent = sender.try_send(news).is_ok();
         task.resume(observed, place, (sender, receiver));
         tokio::spawn(task.run());
@@ -109,12 +115,12 @@ impl Inner {
         self.timers.set(due, id.clone());
     }
 
-    fn task(&self, id: &str) -> Option<mpsc::Sender<News>> {
+    pub(super) fn task(&self, id: &str) -> Option<mpsc::Sender<News>> {
         lock(&self.tasks).get(id).cloned()
     }
 
     /// The state that an execution's log leads to, and what is open in it; `None` if there is no log.
-    async fn replay(&self, id: &str) -> Result<Option<(Arc<str>, Execution, Observed)>, SignalError> {
+    pub(super) async fn replay(&self, id: &str) -> Result<Option<(Arc<str>, Execution, Observed)>, SignalError> {
         let cannot = |reason: String| SignalError::Load { execution_id: id.to_owned(), reason };
         let records = self.store.load(id).await?;
         let Some(Event::ExecutionStarted(started)) = records.first().map(|r| &r.event) else {

@@ -35,7 +35,9 @@ use super::{
     flight::{Flight, Landed},
     observe::Observed,
     outbox::Outbox,
-    perform, timers,
+    perform,
+    pools::Draws,
+    timers,
 };
 use crate::store::{self, Append, Companion, StoreError};
 
@@ -88,6 +90,8 @@ pub(super) struct Task {
     inner: Arc<Inner>,
     id: Arc<str>,
     execution: Execution,
+    /// What it draws from what it shares with others.
+    draws: Draws,
     started_at: Timestamp,
     flight: Flight,
     /// Decided and applied, not yet handed to the store; and about how many bytes that is.
@@ -121,13 +125,19 @@ enum Exit {
 }
 
 impl Task {
-    pub(super) fn new(inner: Arc<Inner>, id: Arc<str>, execution: Execution, room: OwnedSemaphorePermit) -> Self {
+    pub(super) fn new(
+        inner: Arc<Inner>,
+        id: Arc<str>,
+        (execution, draws): (Execution, Draws),
+        room: OwnedSemaphorePermit,
+    ) -> Self {
         let observed = Observed::of(inner.config.spans.of(execution.started()));
         let (sender, receiver) = mpsc::channel(NEWS_QUEUE);
         Self {
             inner,
             id,
             execution,
+            draws,
             started_at: store::now(),
             flight: Flight::default(),
             pending: Vec::new(),
@@ -312,7 +322,7 @@ impl Task {
     }
 
     fn feed(&mut self, input: Input) {
-        let records = self.execution.step(input, store::now());
+        let records = self.draws.step(&mut self.execution, input, store::now());
         self.take(records);
     }
 
@@ -339,7 +349,8 @@ impl Task {
         let records = Arc::new(std::mem::take(&mut self.pending));
         self.pending_bytes = 0;
         let summary = self.execution.summary();
-        let companions = std::mem::take(&mut self.companions);
+        let mut companions = std::mem::take(&mut self.companions);
+        companions.extend(self.draws.save());
         let mut append = Append { execution_id: self.id.clone(), records: records.clone(), summary, companions };
         let inner = self.inner.clone();
         let outbox = Outbox::of(&inner.store, &self.execution);
@@ -355,6 +366,7 @@ impl Task {
     fn on_appended(&mut self, (records, result): (Arc<Vec<Record>>, Result<(), StoreError>)) -> Result<(), StoreError> {
         result?;
         self.stored = records.last().map_or(self.stored, |record| record.seq);
+        self.draws.saved();
         let stored = self.stored;
         self.observed.committed(self.inner.store.metrics(), &self.execution, &records);
         self.inner.live.publish(&self.id, &records);

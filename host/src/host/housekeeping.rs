@@ -39,6 +39,9 @@ async fn sweep(accounts: &Accounts, store: &Store) {
     if let Err(error) = store.forget_occurrences(store::now()).await {
         tracing::warn!("could not forget old occurrences: {error}");
     }
+    if let Err(error) = store.forget_spent(store::now()).await {
+        tracing::warn!("could not forget what was spent long ago: {error}");
+    }
     if let Err(error) = store.forget_events(store::now()).await {
         tracing::warn!("could not forget old events: {error}");
     }

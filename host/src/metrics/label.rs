@@ -56,6 +56,13 @@ pub(super) struct OfLimit {
     pub(super) limit: Arc<str>,
 }
 
+/// A limit of a budget.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct OfBudget {
+    pub(super) budget: Arc<str>,
+    pub(super) limit: &'static str,
+}
+
 /// A model.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct OfModel {

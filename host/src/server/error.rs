@@ -93,6 +93,8 @@ codes! {
     WebhookNotFound, "webhook_not_found", NOT_FOUND, "there is no such webhook";
     /// No such delivery.
     DeliveryNotFound, "delivery_not_found", NOT_FOUND, "there is no such delivery";
+    /// No such budget.
+    BudgetNotFound, "budget_not_found", NOT_FOUND, "there is no such budget";
     /// No such secret.
     SecretNotFound, "secret_not_found", NOT_FOUND, "there is no such secret";
     /// The path exists, the method does not.

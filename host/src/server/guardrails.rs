@@ -40,8 +40,15 @@ pub(crate) struct Guardrails {
 /// # Errors
 /// [`Code::InvalidGuardrails`] with every field that is unknown or has no sound value.
 pub(super) fn limits(guardrails: Option<&Json>) -> Result<Limits, ApiError> {
-    let Some(guardrails) = guardrails else { return Ok(Limits::default()) };
-    let (limits, diagnostics) = parse_guardrails(guardrails.value(), "/guardrails");
+    guardrails.map_or_else(|| Ok(Limits::default()), |guardrails| limits_at(guardrails, "/guardrails"))
+}
+
+/// The limits in the engine's units; `pointer` is where they stand in the body.
+///
+/// # Errors
+/// [`Code::InvalidGuardrails`] with every field that is unknown or has no sound value.
+pub(super) fn limits_at(guardrails: &Json, pointer: &str) -> Result<Limits, ApiError> {
+    let (limits, diagnostics) = parse_guardrails(guardrails.value(), pointer);
     let problems: Vec<_> = diagnostics.into_iter().map(FieldProblem::from).collect();
     if problems.is_empty() {
         return Ok(limits);

@@ -17,8 +17,9 @@ use super::{
     live::EventView,
     router::{Access, ROUTES},
     routes::{
-        agents, approval_acts, approvals, audit, deliveries, events, executions, grants, health, links, metrics,
-        models, notices, plugins, schema, secrets, session, tokens, transcripts, triggers, users, webhooks, workflows,
+        agents, approval_acts, approvals, audit, budgets, deliveries, events, executions, grants, health, links,
+        metrics, models, notices, plugins, schema, secrets, session, tokens, transcripts, triggers, users, webhooks,
+        workflows,
     },
     view::Page,
 };
@@ -43,7 +44,7 @@ use super::{
         plugins::list, plugins::upload, plugins::show, plugins::delete, plugins::enable, plugins::disable,
         plugins::try_tool, grants::list, grants::decide,
         secrets::list, secrets::set, secrets::delete,
-        models::list, models::try_model,
+        models::list, models::try_model, budgets::list, budgets::show, budgets::set, budgets::delete,
         session::create, session::show, session::delete, tokens::list, tokens::create, tokens::revoke,
         users::list, users::create, users::update, users::delete, users::set_password, audit::list, audit::verify,
         agents::workflows, agents::create_workflow, agents::workflow, agents::update_workflow, agents::delete_workflow,
@@ -61,6 +62,7 @@ use super::{
         (name = "plugins", description = "tools and agents"),
         (name = "secrets", description = "what plugins and models prove themselves with elsewhere"),
         (name = "models", description = "language models"),
+        (name = "budgets", description = "what many executions share for a while"),
         (name = "identity", description = "who may ask, and what they may do"),
         (name = "audit", description = "what was done, refused and failed"),
         (name = "agents", description = "the predecessor's API, for clients that exist"),

@@ -46,6 +46,7 @@ fn not_found(noun: &str) -> Code {
         "token" => Code::TokenNotFound,
         "user" => Code::UserNotFound,
         "secret" => Code::SecretNotFound,
+        "budget" => Code::BudgetNotFound,
         "delivery" => Code::DeliveryNotFound,
         _ => Code::ExecutionNotFound,
     }
@@ -75,6 +76,8 @@ impl From<StartError> for ApiError {
                 Self::new(Code::Unavailable, error.to_string())
             }
             StartError::Taken => Self::new(Code::AlreadyStarted, error.to_string()),
+            StartError::TreeFull { .. } => Self::new(Code::TooMany, error.to_string()),
+            StartError::Tree(_) => Self::internal(anyhow::Error::new(error)),
             StartError::Compile(error) => error.into(),
             StartError::Store(error) => error.into(),
         }

@@ -14,8 +14,9 @@ use super::{
     gate::Gate,
     no_method, no_route,
     routes::{
-        agents, approval_acts, approvals, audit, deliveries, events, executions, grants, health, links, metrics,
-        models, notices, plugins, schema, secrets, session, tokens, transcripts, triggers, users, webhooks, workflows,
+        agents, approval_acts, approvals, audit, budgets, deliveries, events, executions, grants, health, links,
+        metrics, models, notices, plugins, schema, secrets, session, tokens, transcripts, triggers, users, webhooks,
+        workflows,
     },
 };
 use crate::identity::Role;
@@ -176,6 +177,10 @@ routes! {
     delete Admin    "/api/secrets/{secret}"                               => secrets::delete, "secret.delete";
     get    Viewer   "/api/models"                                         => models::list;
     post   Admin    "/api/models/{alias}/try"                             => models::try_model, "model.try";
+    get    Viewer   "/api/budgets"                                        => budgets::list;
+    get    Viewer   "/api/budgets/{budget}"                               => budgets::show;
+    put    Admin    "/api/budgets/{budget}"                               => budgets::set, "budget.set";
+    delete Admin    "/api/budgets/{budget}"                               => budgets::delete, "budget.delete";
 
     post   Public   "/api/session"                                        => session::create, "session.create";
     get    Viewer   "/api/session"                                        => session::show;

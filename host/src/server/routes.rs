@@ -5,6 +5,7 @@ pub(super) mod approval_acts;
 mod approval_refusal;
 pub(super) mod approvals;
 pub(super) mod audit;
+pub(super) mod budgets;
 pub(super) mod deliveries;
 pub(super) mod events;
 pub(super) mod executions;

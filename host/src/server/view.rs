@@ -3,6 +3,7 @@
 mod account;
 mod approval;
 mod audit;
+mod budget;
 mod bus_event;
 mod execution;
 mod grant;
@@ -24,6 +25,7 @@ pub use self::{
     account::{MadeTokenView, SessionView, TokenView, UserView},
     approval::{ApprovalDetail, ApprovalView, ApproversView, DecisionView},
     audit::{AuditView, VerifiedView},
+    budget::{BudgetLimitsView, BudgetView, DrawnView},
     bus_event::BusEventView,
     execution::{ExecutionSummary, ExecutionView, PausedView},
     grant::{GrantView, PowersView},

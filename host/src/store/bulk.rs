@@ -10,6 +10,7 @@ use weir_engine::id::Timestamp;
 
 use super::{
     batch::{Changed, NewExecution, Prepared},
+    budgets::DrawnRows,
     chunk::Chunk,
     columns::signed,
     companion::Companions,
@@ -18,7 +19,7 @@ use super::{
     projection::Step,
     queries::{
         BEGIN, COMMIT, INSERT_EVENTS, INSERT_EXECUTIONS, INSERT_STEPS, Insertion, WRITE_CHANGES, WRITE_COMPANIONS,
-        WRITE_QUESTIONS, journal::WRITE_JOURNAL, kv::WRITE_KV,
+        WRITE_QUESTIONS, budgets::WRITE_DRAWN, journal::WRITE_JOURNAL, kv::WRITE_KV,
     },
     questions::Questions,
 };
@@ -44,7 +45,7 @@ pub(super) async fn write(connection: &mut SqliteConnection, group: &[&Prepared]
     let new = New::of(group);
     let changed = Changed::of(group);
     let questions = Questions::of_all(group);
-    let (journal, kv) = (Journal::of_all(group), KvRows::of_all(group));
+    let (journal, kv, drawn) = (Journal::of_all(group), KvRows::of_all(group), DrawnRows::of_all(group));
     let mut companions = Companions::bound(connection, group).await?;
     let parts = new.parts();
     for part in 0..parts {
@@ -55,12 +56,14 @@ pub(super) async fn write(connection: &mut SqliteConnection, group: &[&Prepared]
         let companions = companions.take_if(|_| last);
         let journal = journal.as_ref().filter(|_| last);
         let kv = kv.as_ref().filter(|_| last);
+        let drawn = drawn.as_ref().filter(|_| last);
         let extras = [
             (changed.is_some(), WRITE_CHANGES),
             (questions.is_some(), WRITE_QUESTIONS),
             (companions.is_some(), WRITE_COMPANIONS),
             (journal.is_some(), WRITE_JOURNAL),
             (kv.is_some(), WRITE_KV),
+            (drawn.is_some(), WRITE_DRAWN),
         ];
         let text = rows.text(part == 0, extras, last);
         let query = rows.bind(sqlx::query(AssertSqlSafe(text)));
@@ -83,6 +86,10 @@ pub(super) async fn write(connection: &mut SqliteConnection, group: &[&Prepared]
         let query = match kv {
             None => query,
             Some(kv) => kv.bind(query),
+        };
+        let query = match drawn {
+            None => query,
+            Some(drawn) => drawn.bind(query),
         };
         query.execute(&mut *connection).await?;
     }
@@ -133,7 +140,7 @@ struct Part<'b> {
 }
 
 impl Part<'_> {
-    fn text(&self, first: bool, extras: [(bool, &str); 5], last: bool) -> String {
+    fn text(&self, first: bool, extras: [(bool, &str); 6], last: bool) -> String {
         let mut text = if first { format!("{BEGIN};") } else { String::new() };
         text += &INSERT_EXECUTIONS.text(filled(self.executions.len()));
         text += &INSERT_EVENTS.text(filled(self.chunks.len()));

@@ -9,6 +9,7 @@ use super::{
     Store, StoreError,
     audit::{self, AuditEntry},
     batch::{Prepared, Rows},
+    budgets::{Drawn, DrawnRows},
     bus::NewBusEvent,
     columns::Columns,
     deliveries::NewDelivery,
@@ -48,6 +49,15 @@ pub enum Companion {
     EffectEnded(EffectEnded),
     /// A document of a plugin is written, or taken away.
     Kv(KvWrite),
+    /// Something is drawn from a budget.
+    Drawn(Drawn),
+    /// The execution follows others, the first one first.
+    Descends {
+        /// The execution.
+        execution_id: Arc<str>,
+        /// Those that led to it.
+        ancestors: Vec<Arc<str>>,
+    },
 }
 
 /// A client's name for a start: the same name starts nothing again.
@@ -77,6 +87,8 @@ pub(super) struct Companions {
     pub(super) journal: Journal,
     /// As the journal.
     pub(super) kv: KvRows,
+    /// As the journal.
+    pub(super) drawn: DrawnRows,
 }
 
 /// The companions of a batch, ready for the statement.
@@ -108,6 +120,8 @@ impl Companions {
                 Companion::EffectBegun(begun) => all.journal.begin(begun)?,
                 Companion::EffectEnded(ended) => all.journal.end(ended)?,
                 Companion::Kv(write) => all.kv.push(write)?,
+                Companion::Drawn(drawn) => all.drawn.push(drawn)?,
+                Companion::Descends { execution_id, ancestors } => all.drawn.descends(execution_id, ancestors)?,
             }
         }
         Ok(all)

@@ -107,6 +107,8 @@ pub(super) fn counts(companions: &[Companion]) -> Vec<(OccurrenceStatus, u64)> {
         | Companion::Delivery(_)
         | Companion::BusEvent(_)
         | Companion::Kv(_)
+        | Companion::Drawn(_)
+        | Companion::Descends { .. }
         | Companion::EffectBegun(_)
         | Companion::EffectEnded(_) => None,
     };

@@ -179,6 +179,7 @@ macro_rules! insert_bus_events {
     };
 }
 
+pub(super) mod budgets;
 pub(super) mod bus;
 pub(super) mod grants;
 pub(super) mod journal;
@@ -423,11 +424,11 @@ mod tests {
 
     use super::{
         super::{connect, directory::Directory},
-        ALL, INSERT_EVENTS, INSERT_EXECUTIONS, INSERT_STEPS, bus, grants, journal, kv, triggers, webhooks,
+        ALL, INSERT_EVENTS, INSERT_EXECUTIONS, INSERT_STEPS, budgets, bus, grants, journal, kv, triggers, webhooks,
     };
 
     /// Tables that grow with every execution.
-    const GROWING: [&str; 12] = [
+    const GROWING: [&str; 15] = [
         "executions",
         "step_executions",
         "events",
@@ -440,6 +441,9 @@ mod tests {
         "occurrences",
         "deliveries",
         "bus_events",
+        "budget_spent",
+        "budget_reserved",
+        "execution_ancestors",
     ];
     /// Indices that hold only what is under way, and so may be read from their beginning.
     const OPEN_ONLY: [&str; 5] = [
@@ -475,6 +479,7 @@ mod tests {
             .chain(triggers::ALL)
             .chain(webhooks::ALL)
             .chain(bus::ALL)
+            .chain(budgets::ALL)
             .chain(grants::ALL)
             .chain(journal::ALL)
             .chain(kv::ALL)

@@ -95,7 +95,8 @@ impl Triggers {
     async fn bring_to(&self, waiter: &Waiter, news: &News<'_>, mut firing: Firing) -> Result<(), FireError> {
         let trigger = &waiter.trigger;
         if news.lineage.len() > LINEAGE_MAX {
-            return Ok(self.refuse(trigger, news).await?);
+            let reason = format!("{} executions have started each other, and {LINEAGE_MAX} may", news.lineage.len());
+            return Ok(self.refuse(trigger, news, &reason).await?);
         }
         if let Some((execution_id, seq)) = news.omitted_output(trigger) {
             match self.output(&execution_id, seq).await {
@@ -106,6 +107,10 @@ impl Triggers {
         }
         match self.fire(trigger, firing).await {
             Err(error) if is_for_the_host(&error) => Err(error),
+            Err(FireError::Start(StartError::TreeFull { root, max })) => {
+                let reason = format!("{max} executions follow from {root}, and no more may");
+                Ok(self.refuse(trigger, news, &reason).await?)
+            }
             Err(error) if error.is_for_now() => self.fail(trigger, news, format!("not_started: {error}")).await,
             Err(error) => {
                 tracing::info!(%error, "an event started nothing");
@@ -126,14 +131,10 @@ impl Triggers {
         Err(StoreError::Corrupt { what: format!("the log of execution {execution_id}"), reason })
     }
 
-    /// Ends a chain that is too long: recorded and audited.
-    async fn refuse(&self, trigger: &TriggerRow, news: &News<'_>) -> Result<(), StoreError> {
+    /// Ends a chain that is too long, or a tree that is too large: recorded and audited.
+    async fn refuse(&self, trigger: &TriggerRow, news: &News<'_>, reason: &str) -> Result<(), StoreError> {
         let names: Vec<_> = news.lineage.iter().filter_map(|link| link["workflow"].as_str()).collect();
-        let reason = format!(
-            "lineage: {} executions have started each other, and {LINEAGE_MAX} may: {}",
-            names.len(),
-            names.join(" → ")
-        );
+        let reason = format!("lineage: {reason}: {}", names.join(" → "));
         tracing::warn!(trigger.id = %trigger.id, "a chain of workflows was ended: {reason}");
         let details = json!({ "reason": "lineage", "event": news.key, "lineage": news.lineage });
         let actor = format!("trigger:{}", trigger.id);
@@ -184,7 +185,13 @@ fn is_for_the_host(error: &FireError) -> bool {
         FireError::Start(StartError::Store(error)) => {
             matches!(error, StoreError::Full | StoreError::Busy | StoreError::Closed)
         }
-        FireError::Start(StartError::Compile(_) | StartError::Taken | StartError::Lost)
+        FireError::Start(
+            StartError::Compile(_)
+            | StartError::Taken
+            | StartError::Lost
+            | StartError::TreeFull { .. }
+            | StartError::Tree(_),
+        )
         | FireError::Taken { .. }
         | FireError::Inactive { .. }
         | FireError::InvalidInput { .. } => false,

@@ -83,8 +83,10 @@ impl FireError {
             Self::Taken { .. } | Self::Inactive { .. } | Self::InvalidInput { .. } => false,
             Self::Start(error) => match error {
                 StartError::Overloaded(_) | StartError::Stopping | StartError::Lost | StartError::Store(_) => true,
+                // Recorded by whoever brings the event.
+                StartError::TreeFull { .. } => true,
                 StartError::Compile(error) => matches!(error, CompileError::Store(_)),
-                StartError::Taken => false,
+                StartError::Taken | StartError::Tree(_) => false,
             },
         }
     }

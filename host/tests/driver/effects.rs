@@ -20,7 +20,7 @@ use weir_host::{
 use super::support::{Bench, answer};
 
 /// A bench whose model `default` answers by these rules.
-async fn bench(rules: Value, model: Value) -> Bench {
+pub(super) async fn bench(rules: Value, model: Value) -> Bench {
     let directory = tempfile::tempdir().unwrap();
     let config = config(&directory, &rules, model);
     let bench = Bench::open(directory, config).await;
@@ -30,7 +30,7 @@ async fn bench(rules: Value, model: Value) -> Bench {
     bench
 }
 
-fn config(directory: &TempDir, rules: &Value, model: Value) -> DriverConfig {
+pub(super) fn config(directory: &TempDir, rules: &Value, model: Value) -> DriverConfig {
     let script = directory.path().join("script.yaml");
     std::fs::write(&script, json!({ "rules": rules }).to_string()).unwrap();
     let mut settings = json!({ "provider": "scripted", "script": script, "free": true });
@@ -43,7 +43,7 @@ fn config(directory: &TempDir, rules: &Value, model: Value) -> DriverConfig {
     DriverConfig { reach: Reach { models, ..Reach::default() }, ..DriverConfig::default() }
 }
 
-fn workflow(agent_config: Value, guardrails: Value) -> Value {
+pub(super) fn workflow(agent_config: Value, guardrails: Value) -> Value {
     json!({ "name": "ask", "guardrails": guardrails, "steps": [{
         "id": "think", "type": "agent", "agent": "agent.agent", "agent_prompt": "Count the words.",
         "agent_config": agent_config,
@@ -94,7 +94,7 @@ async fn an_agents_turns_are_journalled_and_counted() {
 }
 
 /// An agent that spends whatever it can: `batch` calls of a tool at once, then requests for ever.
-fn greedy(batch: usize, guardrails: Value) -> Value {
+pub(super) fn greedy(batch: usize, guardrails: Value) -> Value {
     json!({ "name": format!("greedy {guardrails}"), "guardrails": guardrails, "steps": [{
         "id": "think", "type": "agent", "agent": "h25_greedy.act", "agent_prompt": batch.to_string(),
         "agent_config": { "tools": ["echo.run"] },

@@ -16,8 +16,8 @@ use weir_host::{
 use crate::driver::support::{Bench, PATIENCE, start};
 
 /// A driver, and triggers over it that dispatch when the test says so.
-struct Desk {
-    bench: Bench,
+pub(super) struct Desk {
+    pub(super) bench: Bench,
     triggers: Triggers,
 }
 
@@ -32,7 +32,7 @@ fn on_event(event_type: &str) -> Value {
     json!({ "type": "event", "config": { "event_type": event_type } })
 }
 
-fn after(config: Value) -> Value {
+pub(super) fn after(config: Value) -> Value {
     json!({ "type": "agent_completion", "config": config })
 }
 
@@ -44,17 +44,17 @@ fn event(id: &str, event_type: &str, data: Value) -> NewBusEvent {
 }
 
 impl Desk {
-    async fn new(guests: &[&str]) -> Self {
+    pub(super) async fn new(guests: &[&str]) -> Self {
         Self::over(Bench::new(guests).await)
     }
 
-    fn over(bench: Bench) -> Self {
+    pub(super) fn over(bench: Bench) -> Self {
         let triggers = Triggers::new(bench.store.clone(), bench.driver.clone());
         Self { bench, triggers }
     }
 
     /// The host is gone in the middle of things, and another one starts on the same directory.
-    async fn restarted(self) -> Self {
+    pub(super) async fn restarted(self) -> Self {
         let Self { bench, triggers } = self;
         triggers.stop().await;
         drop(triggers);
@@ -83,14 +83,14 @@ impl Desk {
         }
     }
 
-    async fn save(&self, definition: Value) -> Vec<TriggerRow> {
+    pub(super) async fn save(&self, definition: Value) -> Vec<TriggerRow> {
         let saved = self.bench.store.create_workflow(self.new_workflow(definition).await).await.unwrap();
         self.triggers.changed();
         self.bench.store.triggers_of(&saved.workflow.id).await.unwrap()
     }
 
     /// Starts a workflow by hand and waits for its end.
-    async fn run(&self, name: &str, input: Value) -> Arc<str> {
+    pub(super) async fn run(&self, name: &str, input: Value) -> Arc<str> {
         let current = self.bench.driver.current(name).await.unwrap().unwrap();
         let answer = self.bench.driver.start(start(&current.version, input, Some(PATIENCE))).await.unwrap();
         assert!(answer.finished.is_some(), "it ends in time");
@@ -101,11 +101,11 @@ impl Desk {
         self.bench.store.accept_events(events).await.unwrap()
     }
 
-    async fn dispatch(&self) {
+    pub(super) async fn dispatch(&self) {
         assert_eq!(self.triggers.dispatch().await.unwrap(), 0);
     }
 
-    async fn occurrences(&self, trigger: &TriggerRow) -> Vec<OccurrenceRow> {
+    pub(super) async fn occurrences(&self, trigger: &TriggerRow) -> Vec<OccurrenceRow> {
         let mut rows = self.bench.store.occurrences(&trigger.id, None, 200).await.unwrap();
         rows.reverse();
         rows
@@ -124,12 +124,12 @@ impl Desk {
         self.bench.store.execution_with_documents(id).await.unwrap().unwrap()
     }
 
-    async fn executions(&self) -> Vec<ExecutionRow> {
+    pub(super) async fn executions(&self) -> Vec<ExecutionRow> {
         self.bench.store.executions(&ExecutionFilter::default(), None, 200).await.unwrap()
     }
 
     /// Dispatches whenever something was stored, until `done`.
-    async fn dispatch_until(&self, done: impl AsyncFn() -> bool) {
+    pub(super) async fn dispatch_until(&self, done: impl AsyncFn() -> bool) {
         let news = self.bench.store.bus_news();
         tokio::time::timeout(PATIENCE, async {
             loop {

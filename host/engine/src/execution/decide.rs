@@ -13,7 +13,7 @@ use crate::{
     graph::{Jump, Kind, OnError},
     id::{CallId, ScopeId, Timestamp},
     json::Json,
-    limits::Amounts,
+    limits::{Amounts, Shared},
 };
 
 mod begin;
@@ -36,11 +36,16 @@ pub(super) struct Decide<'a> {
     pub(super) records: Vec<Record>,
     /// About how much the records hold.
     bytes: usize,
+    /// Limits that are shared with other executions.
+    shared: &'a [Shared],
+    /// What was spent and promised before.
+    spent_before: Amounts,
 }
 
-impl Decide<'_> {
-    pub(super) fn new(execution: &mut Execution, now: Timestamp) -> Decide<'_> {
-        Decide { execution, now, records: Vec::with_capacity(8), bytes: 0 }
+impl<'a> Decide<'a> {
+    pub(super) fn new(execution: &'a mut Execution, now: Timestamp, shared: &'a [Shared]) -> Self {
+        let spent_before = execution.state.ledger.spent();
+        Self { execution, now, records: Vec::with_capacity(8), bytes: 0, shared, spent_before }
     }
 
     /// Records a fact and applies it.

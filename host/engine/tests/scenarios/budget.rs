@@ -191,3 +191,53 @@ fn a_tool_step_counts_one_call_however_often_it_is_tried() {
     assert_eq!(world.output(), json!(1));
     assert_eq!(world.live.summary().usage.tool_calls, 1);
 }
+
+mod sharing {
+    use std::sync::Arc;
+
+    use weir_engine::limits::{Shared, Whose};
+
+    use super::*;
+
+    /// A limit of 10 tool calls for all together, of which so many are left.
+    fn left(tool_calls: u64) -> [Shared; 1] {
+        let limits = |n| Limits { tool_calls: Some(n), ..Limits::default() };
+        let whose = Whose { name: "budget \"team\"".to_owned(), details: json!({ "budget": "team" }) };
+        [Shared { whose: Arc::new(whose), limits: limits(10), left: limits(tool_calls) }]
+    }
+
+    #[test]
+    fn a_limit_that_is_shared_lets_nothing_begin_that_would_pass_it() {
+        let mut world = agents(2, json!({ "on_exceeded": "pause" }));
+        let now = world.now;
+        let (call, effect) = (world.call("p.a0"), EffectId::CALL.child(1));
+        let three = Amounts { tool_calls: 3, ..Amounts::NONE };
+        let ask = Input::Reserve { call, effect: effect.clone(), amounts: three };
+        let records = world.live.step_sharing(ask.clone(), now, &left(3));
+        assert_eq!((records.len(), world.live.is_admitted(call, &effect)), (1, true));
+        assert_eq!(world.live.budget().1.spent().tool_calls, 3);
+        let other = Input::Reserve { call, effect: EffectId::CALL.child(2), amounts: Amounts::TOOL_CALL };
+        let _ = world.live.step_sharing(other, now, &left(0));
+        let failure = world.live.summary().failure.expect("nothing pauses at what others share");
+        assert_eq!(failure.code, FailureCode::GuardrailExceeded);
+        assert!(failure.message.contains("tool_calls_limit = 10 of budget \"team\""), "{}", failure.message);
+        assert_eq!(
+            failure.details.unwrap().value(),
+            &json!({ "limit": "tool_calls_limit", "value": 10, "budget": "team" })
+        );
+    }
+
+    #[test]
+    fn what_one_step_of_the_engine_begins_is_counted_together() {
+        let branches: Vec<Value> = (0..4).map(|n| tool(&format!("t{n}"))).collect();
+        let definition = json!({ "steps": [agent("first"), parallel("p", "wait_all", json!(branches))] });
+        let mut world = world_of(definition, Value::Null);
+        let now = world.now;
+        let call = world.call("first");
+        let done = Input::CallSucceeded { call, attempt: 0, output: json!(1).into(), report: Default::default() };
+        let records = world.live.step_sharing(done, now, &left(3));
+        assert!(!records.is_empty());
+        assert_eq!(world.live.status(), Status::Failed, "the fourth had no room");
+        assert_eq!(world.live.budget().1.spent().tool_calls, 3);
+    }
+}

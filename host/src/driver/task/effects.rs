@@ -12,7 +12,11 @@ use weir_engine::{
 };
 
 use super::Task;
-use crate::{models::Prepared, store::Companion};
+use crate::{
+    driver::pools::Open,
+    models::Prepared,
+    store::{self, Companion},
+};
 
 /// A running call wants to begin effects: all of them, or none.
 pub(in crate::driver) struct Begin {
@@ -57,7 +61,10 @@ pub(in crate::driver) struct End {
 impl Task {
     pub(super) fn on_begin(&mut self, begin: Begin, reply: oneshot::Sender<Result<Admission, Failure>>) {
         let Begin { call, within, ask, companions, waits } = begin;
-        let (asked, max_tokens) = match self.needed(call, &within, &ask) {
+        let pools = self.draws.pools(&self.execution);
+        // Nobody else draws from what this execution shares until it has what it needs.
+        let mut open = self.draws.open(&pools);
+        let (asked, max_tokens) = match self.needed(call, &within, &ask, &mut open) {
             Ok(needed) => needed,
             // A limit of an agent inside the step, or a price that nobody knows: the agent is told.
             Err(failure) => return drop(reply.send(Err(failure))),
@@ -65,15 +72,17 @@ impl Task {
         let new: Vec<(EffectId, Amounts)> =
             asked.iter().filter(|(effect, _)| !self.execution.is_admitted(call, effect)).cloned().collect();
         let total = new.iter().fold(Amounts::NONE, |total, (_, amounts)| total.plus(amounts));
-        let fits = Ledger::default().admits(&self.execution.room(call).limits(), &total).is_ok();
+        let room = self.execution.room(call).at_most(&self.draws.room(&mut open, store::now()));
+        let fits = Ledger::default().admits(&room.limits(), &total).is_ok();
         if fits {
             for (effect, amounts) in new {
-                self.feed(Input::Reserve { call, effect, amounts });
+                self.feed_in(&mut open, Input::Reserve { call, effect, amounts });
             }
         } else if let Some((effect, _)) = new.into_iter().next() {
             // All of them or none: the engine says which limit is in the way, and what follows.
-            self.feed(Input::Reserve { call, effect, amounts: total });
+            self.feed_in(&mut open, Input::Reserve { call, effect, amounts: total });
         }
+        drop(open);
         // Else the call is over or parked, and its future is dropped at the next reconcile.
         if asked.iter().all(|(effect, _)| self.execution.is_admitted(call, effect)) {
             self.companions.extend(companions);
@@ -82,12 +91,19 @@ impl Task {
         }
     }
 
+    /// Feeds while nobody else draws from what the execution shares.
+    fn feed_in(&mut self, open: &mut Open<'_>, input: Input) {
+        let records = self.draws.step_in(open, &mut self.execution, input, store::now());
+        self.take(records);
+    }
+
     /// What the effects take, and how long a model's answer may be.
     fn needed(
         &self,
         call: CallId,
         within: &[(EffectId, Limits)],
         ask: &Ask,
+        open: &mut Open<'_>,
     ) -> Result<(Vec<(EffectId, Amounts)>, u64), Failure> {
         match ask {
             Ask::Nothing(effect) => Ok((vec![(effect.clone(), Amounts::NONE)], 0)),
@@ -97,8 +113,9 @@ impl Task {
                 Ok((each.clone(), 0))
             }
             Ask::Model { effect, prepared } => {
-                self.check_price(call, prepared)?;
-                let room = room(&self.execution, call, within);
+                self.check_price(call, prepared, open)?;
+                let shared = self.draws.room(open, store::now());
+                let room = room(&self.execution, call, within).at_most(&shared);
                 let max_tokens = longest(prepared, &room);
                 let amounts = prepared.reservation(max_tokens);
                 admitted_within(&self.execution, call, within, &amounts)?;
@@ -107,8 +124,11 @@ impl Task {
         }
     }
 
-    fn check_price(&self, call: CallId, prepared: &Prepared) -> Result<(), Failure> {
-        if prepared.price.is_some() || self.execution.allows_unknown_price(call) {
+    fn check_price(&self, call: CallId, prepared: &Prepared, open: &mut Open<'_>) -> Result<(), Failure> {
+        if prepared.price.is_some() {
+            return Ok(());
+        }
+        if self.execution.allows_unknown_price(call) && self.draws.allow_unknown_price(open, store::now()) {
             return Ok(());
         }
         let message = format!(
@@ -141,8 +161,10 @@ impl Task {
         }
     }
 
-    pub(super) fn on_room(&self, call: CallId, within: &[(EffectId, Limits)], reply: oneshot::Sender<Room>) {
-        let _ = reply.send(room(&self.execution, call, within));
+    pub(super) fn on_room(&mut self, call: CallId, within: &[(EffectId, Limits)], reply: oneshot::Sender<Room>) {
+        let pools = self.draws.pools(&self.execution);
+        let shared = self.draws.room(&mut self.draws.open(&pools), store::now());
+        let _ = reply.send(room(&self.execution, call, within).at_most(&shared));
     }
 
     /// Tells at once, or when everything up to now is on disk.

@@ -81,7 +81,7 @@ impl Task {
 
     /// Feeds, and tells whether what was wanted followed; then `companions` are written with it.
     fn feed_with(&mut self, input: Input, companions: Vec<Companion>, is_wanted: impl Fn(&Event) -> bool) -> bool {
-        let records: Vec<Record> = self.execution.step(input, store::now());
+        let records: Vec<Record> = self.draws.step(&mut self.execution, input, store::now());
         let took = records.iter().any(|record| is_wanted(&record.event));
         self.take(records);
         if took {

@@ -7,6 +7,7 @@ use axum::{
 };
 
 use crate::{
+    driver::BudgetStanding,
     metrics::{CONTENT_TYPE, Levels},
     server::{App, STREAMS_MAX, error::ApiError},
 };
@@ -27,6 +28,7 @@ pub(crate) async fn show(State(app): State<App>) -> Result<Response, ApiError> {
         ready: app.is_ready(),
     };
     let metrics = app.store.metrics().clone();
+    metrics.budgets(&app.driver.budgets().iter().flat_map(BudgetStanding::levels).collect::<Vec<_>>());
     let text = tokio::task::spawn_blocking(move || metrics.text(levels)).await.map_err(ApiError::internal)?;
     Ok(([(header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE))], text).into_response())
 }

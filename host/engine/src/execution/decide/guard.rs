@@ -10,13 +10,14 @@ use crate::{
     failure::{Failure, FailureCode},
     graph::Step,
     id::{CallId, EffectId, ScopeId},
-    limits::{Amounts, Exceeded, Ledger, Limits, OnExceeded},
+    limits::{Amounts, Exceeded, Ledger, Limits, OnExceeded, Whose},
 };
 
-/// A limit that stands in the way, and whose it is: a visit's, or the execution's.
+/// A limit that stands in the way, and whose it is: a visit's, the execution's, or one that it shares with others.
 struct Obstacle {
     exceeded: Exceeded,
     holder: Option<CallId>,
+    shared_by: Option<Arc<Whose>>,
     pause: bool,
 }
 
@@ -76,7 +77,8 @@ impl Decide<'_> {
         self.emit(Event::Resumed { limits, decided_by });
     }
 
-    /// The first limit in the way of `ask`, from the inside out: the call's own step, the steps around, the execution.
+    /// The first limit in the way of `ask`, from the inside out: the call's own step, the steps around, the execution,
+    /// what it shares with others. Those others cannot be raised by its people, so nothing pauses at them.
     fn obstacle(&self, scope: ScopeId, call: Option<CallId>, ask: &Amounts) -> Option<Obstacle> {
         let state = &self.execution.state;
         for holder in call.into_iter().chain(state.around(scope)) {
@@ -84,21 +86,30 @@ impl Decide<'_> {
                 && let Err(exceeded) = visit.ledger.admits(&visit.limits, ask)
             {
                 let pause = visit.limits.on_exceeded == Some(OnExceeded::Pause);
-                return Some(Obstacle { exceeded, holder: Some(holder), pause });
+                return Some(Obstacle { exceeded, holder: Some(holder), shared_by: None, pause });
             }
         }
-        let exceeded = state.ledger.admits(&state.limits, ask).err()?;
-        let pause = state.limits.on_exceeded == Some(OnExceeded::Pause);
-        Some(Obstacle { exceeded, holder: None, pause })
+        if let Err(exceeded) = state.ledger.admits(&state.limits, ask) {
+            let pause = state.limits.on_exceeded == Some(OnExceeded::Pause);
+            return Some(Obstacle { exceeded, holder: None, shared_by: None, pause });
+        }
+        let drawn = state.ledger.spent().minus(&self.spent_before);
+        self.shared.iter().find_map(|shared| {
+            let exceeded = shared.admits(&drawn, ask).err()?;
+            Some(Obstacle { exceeded, holder: None, shared_by: Some(shared.whose.clone()), pause: false })
+        })
     }
 
     fn on_obstacle(&mut self, obstacle: Obstacle, step: &Arc<str>, path: &Arc<str>, call: Option<CallId>) {
-        let Obstacle { exceeded, holder, pause } = obstacle;
+        let Obstacle { exceeded, holder, shared_by, pause } = obstacle;
         if pause {
             self.emit(Event::Paused { step: step.clone(), path: path.clone(), call, holder, exceeded });
             return;
         }
-        let failure = failure(&exceeded, step, path);
+        let failure = match shared_by {
+            Some(whose) => shared_failure(&exceeded, &whose, step, path),
+            None => failure(&exceeded, step, path),
+        };
         match holder {
             Some(holder) => self.fail_visit(holder, failure, Report::default(), false),
             None => {
@@ -114,5 +125,16 @@ pub(super) fn failure(exceeded: &Exceeded, step: &Arc<str>, path: &Arc<str>) -> 
     let Exceeded { limit, value } = exceeded;
     let message = format!("step {path} would pass {limit} = {value}; raise the limit or do less");
     let details = json!({ "limit": limit, "value": value });
+    Failure::new(FailureCode::GuardrailExceeded, message).with_details(details).begun_at(step, path)
+}
+
+/// What a passed limit is to an execution that shares it with others.
+fn shared_failure(exceeded: &Exceeded, whose: &Whose, step: &Arc<str>, path: &Arc<str>) -> Failure {
+    let Exceeded { limit, value } = exceeded;
+    let message = format!("step {path} would pass {limit} = {value} of {}; raise it there or do less", whose.name);
+    let mut details = json!({ "limit": limit, "value": value });
+    if let (Some(details), Some(more)) = (details.as_object_mut(), whose.details.as_object()) {
+        details.extend(more.clone());
+    }
     Failure::new(FailureCode::GuardrailExceeded, message).with_details(details).begun_at(step, path)
 }
