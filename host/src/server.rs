@@ -17,7 +17,10 @@ use axum::{
     http::{Request, Response},
     response::IntoResponse as _,
 };
-use tokio::{net::TcpListener, sync::Semaphore};
+use tokio::{
+    net::TcpListener,
+    sync::{RwLock, Semaphore},
+};
 
 use self::{
     act::Ledger,
@@ -70,6 +73,8 @@ const LARGE_BODIES_MIB_MAX: usize = 100;
 /// to be guessed, so the right one passes even then: nobody can lock out others who share an address.
 const WRONG_CREDENTIALS: u32 = 100;
 const WRONG_WINDOW: Duration = Duration::from_secs(15 * 60);
+/// Links that do not exist which an address may try in [`WRONG_WINDOW`]. The right one passes even then.
+const WRONG_LINKS: u32 = 50;
 /// The most addresses whose wrong credentials are counted.
 const COUNTED_MAX: usize = 10_000;
 
@@ -111,6 +116,10 @@ pub struct Parts {
     large_bodies: Arc<Semaphore>,
     /// Wrong credentials, by address.
     strangers: Throttle<IpAddr>,
+    /// Links that do not exist, by address.
+    wrong_links: Throttle<IpAddr>,
+    /// Whoever decides by a link shares it, whoever takes one back has it alone: what was taken back decides nothing.
+    links: RwLock<()>,
     /// How much of what is refused is written down.
     ledger: Ledger,
     /// Idempotency keys whose first request is being answered.
@@ -184,6 +193,8 @@ impl App {
             uploads: Semaphore::new(UPLOADS_MAX),
             large_bodies: Arc::new(Semaphore::new(LARGE_BODIES_MIB_MAX)),
             strangers: Throttle::new(WRONG_CREDENTIALS, WRONG_WINDOW, COUNTED_MAX),
+            wrong_links: Throttle::new(WRONG_LINKS, WRONG_WINDOW, COUNTED_MAX),
+            links: RwLock::default(),
             ledger: Ledger::default(),
             in_flight: InFlight::default(),
             public_url,

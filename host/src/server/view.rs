@@ -6,6 +6,7 @@ mod audit;
 mod bus_event;
 mod execution;
 mod grant;
+mod link;
 mod model;
 mod notice;
 mod plugin;
@@ -27,6 +28,7 @@ pub use self::{
     bus_event::BusEventView,
     execution::{ExecutionSummary, ExecutionView, PausedView},
     grant::{GrantView, PowersView},
+    link::LinkSummary,
     model::{ModelPriceView, ModelView, TriedModelView},
     notice::NoticeView,
     plugin::{PluginDetail, PluginSummary},
