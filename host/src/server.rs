@@ -69,6 +69,9 @@ pub const STREAMS_MAX: usize = 256;
 const UPLOADS_MAX: usize = 2;
 /// How much memory bodies may take together that are larger than what every request may send, in MiB.
 const LARGE_BODIES_MIB_MAX: usize = 100;
+/// How large the bodies of webhooks may be together that are worked on at a time, in KiB: reading and storing one takes
+/// several times its size. A larger one has its turn alone.
+const WORK_KIB_MAX: usize = 4 * 1024;
 /// Requests with wrong credentials that an address has in [`WRONG_WINDOW`] before it is told to wait. Tokens are too long
 /// to be guessed, so the right one passes even then: nobody can lock out others who share an address.
 const WRONG_CREDENTIALS: u32 = 100;
@@ -114,6 +117,8 @@ pub struct Parts {
     uploads: Semaphore,
     /// Room for the bodies of webhooks that take more than others, in MiB.
     large_bodies: Arc<Semaphore>,
+    /// Turns to work on the bodies of webhooks, in KiB.
+    work: Semaphore,
     /// Wrong credentials, by address.
     strangers: Throttle<IpAddr>,
     /// Links that do not exist, by address.
@@ -192,6 +197,7 @@ impl App {
             streams: Arc::new(Semaphore::new(STREAMS_MAX)),
             uploads: Semaphore::new(UPLOADS_MAX),
             large_bodies: Arc::new(Semaphore::new(LARGE_BODIES_MIB_MAX)),
+            work: Semaphore::new(WORK_KIB_MAX),
             strangers: Throttle::new(WRONG_CREDENTIALS, WRONG_WINDOW, COUNTED_MAX),
             wrong_links: Throttle::new(WRONG_LINKS, WRONG_WINDOW, COUNTED_MAX),
             links: RwLock::default(),

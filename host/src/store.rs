@@ -72,7 +72,7 @@ pub use self::{
     audit::{AuditEntry, AuditFilter, AuditRow, Outcome, Verified},
     bus::{BACKLOG_MAX, BusEventFilter, BusEventRow, HOST_SOURCE, NewBusEvent, UNDISPATCHED_MAX},
     companion::{Companion, IdempotencyKey},
-    deliveries::{DeliveryRow, DeliveryVerdict, NewDelivery, REFUSED_KEPT},
+    deliveries::{DeliveryBody, DeliveryRow, DeliveryVerdict, NewDelivery, REFUSED_KEPT},
     error::StoreError,
     executions::{ExecutionFilter, ExecutionRow, StoredExecution, Unfinished},
     folded::folded,

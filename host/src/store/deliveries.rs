@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use serde::{Serialize, Serializer};
 use sqlx::{SqliteConnection, sqlite::SqliteRow};
 use weir_engine::{id::Timestamp, json::Json};
 
@@ -50,6 +51,24 @@ impl DeliveryVerdict {
     }
 }
 
+/// The text of a body.
+#[derive(Debug, Clone, PartialEq)]
+pub enum DeliveryBody {
+    /// It is the input as it is: a large one is not there twice.
+    Input(Json),
+    /// As it came.
+    Text(Arc<str>),
+}
+
+impl Serialize for DeliveryBody {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Input(input) => serializer.serialize_str(input.text()),
+            Self::Text(text) => serializer.serialize_str(text),
+        }
+    }
+}
+
 /// A delivery to write down.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewDelivery {
@@ -72,7 +91,7 @@ pub struct NewDelivery {
     /// The query as it came.
     pub query: Option<Arc<str>>,
     /// The body; `None` where it was refused.
-    pub body: Option<Arc<str>>,
+    pub body: Option<DeliveryBody>,
     /// When it came in.
     pub received_at: Timestamp,
 }

@@ -7,7 +7,11 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 use weir_engine::{id::Timestamp, json::Json};
 
-use super::{ContentError, Endpoint, Headers, Webhooks, content, verify};
+use super::{
+    ContentError, Endpoint, Headers, Webhooks,
+    content::{self, Content},
+    verify,
+};
 use crate::{
     driver::{Companions, Finished},
     store::{self, AuditEntry, Companion, DeliveryRow, DeliveryVerdict, NewDelivery, OccurrenceStatus, StoreError},
@@ -187,22 +191,22 @@ impl Webhooks {
             self.note(refused(delivery, "the trigger or its workflow is switched off".to_owned())).await;
             return Err(ReceiveError::Disabled);
         }
-        let read = match read(endpoint, &delivery, body, &work).await {
-            Ok(read) => read,
+        let (Content { input, body }, trigger) = match read(endpoint, &delivery, body, &work).await {
+            Ok(Read { content, trigger }) => (content, trigger),
             Err(error) => {
                 self.note(refused(delivery, error.to_string())).await;
                 return Err(error.into());
             }
         };
-        let delivery = NewDelivery { body: Some(read.body), ..delivery };
+        let delivery = NewDelivery { body: Some(body), ..delivery };
         let filter = endpoint.config.filter.as_ref();
-        if filter.is_some_and(|filter| !filter.passes(read.input.value(), read.trigger.value())) {
+        if filter.is_some_and(|filter| !filter.passes(input.value(), trigger.value())) {
             let (delivery_id, delivery) = (Arc::clone(&delivery.id), with(delivery, DeliveryVerdict::Filtered));
             self.0.store.metrics().delivery(delivery.verdict.as_str());
             self.0.store.record_delivery(delivery).await.map_err(FireError::from)?;
             return Ok(Received::Filtered { delivery_id });
         }
-        self.fire(endpoint, delivery, read.input, read.trigger, work).await
+        self.fire(endpoint, delivery, input, trigger, work).await
     }
 
     async fn fire(
@@ -285,8 +289,7 @@ struct Work {
 
 /// A request that was read.
 struct Read {
-    body: Arc<str>,
-    input: Json,
+    content: Content,
     trigger: Json,
 }
 
@@ -301,8 +304,7 @@ async fn read(
     let (content_type, method) = (work.content_type.clone(), work.method);
     let is_large = body.len() > INLINE_BYTES_MAX;
     let read = move || {
-        let text = content::text(&body)?;
-        let input = content::read(content_type.as_deref(), text)?;
+        let content = content::read(content_type.as_deref(), content::text(body)?)?;
         let more = json!({
             "path": endpoint.trigger.path,
             "method": method,
@@ -310,7 +312,7 @@ async fn read(
             "query": content::pairs(query.as_deref().unwrap_or_default().as_bytes())?,
             "delivery_id": delivery_key,
         });
-        Ok(Read { body: text.into(), input, trigger: about(&endpoint.trigger, more) })
+        Ok(Read { content, trigger: about(&endpoint.trigger, more) })
     };
     if is_large { blocking(read).await } else { read() }
 }
