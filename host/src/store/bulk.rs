@@ -13,12 +13,13 @@ use super::{
     chunk::Chunk,
     columns::signed,
     companion::Companions,
+    deliveries::LargeBody,
     journal::Journal,
     kv::KvRows,
     projection::Step,
     queries::{
         BEGIN, COMMIT, INSERT_EVENTS, INSERT_EXECUTIONS, INSERT_STEPS, Insertion, WRITE_CHANGES, WRITE_COMPANIONS,
-        WRITE_QUESTIONS, journal::WRITE_JOURNAL, kv::WRITE_KV,
+        WRITE_QUESTIONS, journal::WRITE_JOURNAL, kv::WRITE_KV, webhooks::WRITE_BODY,
     },
     questions::Questions,
 };
@@ -46,6 +47,7 @@ pub(super) async fn write(connection: &mut SqliteConnection, group: &[&Prepared]
     let questions = Questions::of_all(group);
     let (journal, kv) = (Journal::of_all(group), KvRows::of_all(group));
     let mut companions = Companions::bound(connection, group).await?;
+    let bodies: Vec<&LargeBody> = group.iter().flat_map(|prepared| &prepared.companions.bodies).collect();
     let parts = new.parts();
     for part in 0..parts {
         let last = part + 1 == parts;
@@ -55,6 +57,7 @@ pub(super) async fn write(connection: &mut SqliteConnection, group: &[&Prepared]
         let companions = companions.take_if(|_| last);
         let journal = journal.as_ref().filter(|_| last);
         let kv = kv.as_ref().filter(|_| last);
+        let bodies = if last { bodies.as_slice() } else { &[] };
         let extras = [
             (changed.is_some(), WRITE_CHANGES),
             (questions.is_some(), WRITE_QUESTIONS),
@@ -62,7 +65,7 @@ pub(super) async fn write(connection: &mut SqliteConnection, group: &[&Prepared]
             (journal.is_some(), WRITE_JOURNAL),
             (kv.is_some(), WRITE_KV),
         ];
-        let text = rows.text(part == 0, extras, last);
+        let text = rows.text(part == 0, extras, bodies.len(), last);
         let query = rows.bind(sqlx::query(AssertSqlSafe(text)));
         let query = match changed {
             None => query,
@@ -84,6 +87,9 @@ pub(super) async fn write(connection: &mut SqliteConnection, group: &[&Prepared]
             None => query,
             Some(kv) => kv.bind(query),
         };
+        let query = bodies
+            .iter()
+            .fold(query, |query, body| query.bind(Arc::clone(&body.text)).bind(Arc::clone(&body.delivery_id)));
         query.execute(&mut *connection).await?;
     }
     Ok(())
@@ -133,7 +139,7 @@ struct Part<'b> {
 }
 
 impl Part<'_> {
-    fn text(&self, first: bool, extras: [(bool, &str); 5], last: bool) -> String {
+    fn text(&self, first: bool, extras: [(bool, &str); 5], bodies: usize, last: bool) -> String {
         let mut text = if first { format!("{BEGIN};") } else { String::new() };
         text += &INSERT_EXECUTIONS.text(filled(self.executions.len()));
         text += &INSERT_EVENTS.text(filled(self.chunks.len()));
@@ -141,6 +147,7 @@ impl Part<'_> {
         for (wanted, extra) in extras {
             text += if wanted { extra } else { "" };
         }
+        text += &WRITE_BODY.repeat(bodies);
         if last {
             text += COMMIT;
         }
