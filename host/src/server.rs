@@ -23,7 +23,7 @@ use tokio::{
 };
 
 use self::{
-    act::Ledger,
+    act::{Act, Ledger},
     door::Door,
     error::{ApiError, Code},
     gate::Who,
@@ -135,6 +135,8 @@ pub struct Parts {
     public_url: Arc<str>,
     /// Whether everybody may read the metrics.
     metrics_public: bool,
+    /// Whether workflows are changed by their owners alone.
+    owners_only: bool,
 }
 
 /// What an [`App`] is made of.
@@ -163,6 +165,8 @@ pub struct AppParts {
     pub public_url: Arc<str>,
     /// Whether everybody may read the metrics.
     pub metrics_public: bool,
+    /// Whether workflows are changed by their owners alone.
+    pub owners_only: bool,
     /// Tells when the host stops.
     pub shutdown: Shutdown,
 }
@@ -180,7 +184,16 @@ impl App {
     #[must_use]
     pub fn new(parts: AppParts) -> Self {
         let AppParts { store, driver, triggers, webhooks, secrets, runtime, accounts, .. } = parts;
-        let AppParts { models, network, connections_per_address, shutdown, public_url, metrics_public, .. } = parts;
+        let AppParts {
+            models,
+            network,
+            connections_per_address,
+            shutdown,
+            public_url,
+            metrics_public,
+            owners_only,
+            ..
+        } = parts;
         Self(Arc::new(Parts {
             store,
             driver,
@@ -205,6 +218,7 @@ impl App {
             in_flight: InFlight::default(),
             public_url,
             metrics_public,
+            owners_only,
             changes: Arc::new(Semaphore::new(accept::CONNECTIONS_MAX)),
         }))
     }
@@ -222,6 +236,21 @@ impl App {
             let detail = format!("there is no workflow {name:?}; GET /api/workflows lists them");
             ApiError::new(Code::WorkflowNotFound, detail)
         })
+    }
+
+    /// The live workflow with this id or name, if whoever acts may change it.
+    async fn workflow_to_change(&self, act: &Act, id_or_name: &str) -> Result<Arc<CurrentWorkflow>, ApiError> {
+        let workflow = self.workflow(id_or_name).await?;
+        let owner = workflow.row.owner.as_ref();
+        if !self.owners_only || act.is_admin() || owner.is_some_and(|owner| *owner.id == *act.actor_id()) {
+            return Ok(workflow);
+        }
+        let owner = owner.map_or("nobody", |owner| &owner.name);
+        let detail = format!(
+            "on this host a workflow is changed by its owner alone, which is {owner} here, or by somebody with the role \
+             \"admin\""
+        );
+        Err(ApiError::new(Code::Forbidden, detail))
     }
 
     /// Recovery is done: requests are answered from now on.

@@ -92,7 +92,7 @@ pub use self::{
     transcript::{JournalPage, ModelUsage},
     triggers::{NewTrigger, TriggerFilter, TriggerRow},
     users::{NewUser, UserChange, UserRow},
-    workflows::{NewWorkflow, Saved, WorkflowFilter, WorkflowOrder, WorkflowRow, WorkflowVersion},
+    workflows::{NewWorkflow, Saved, WorkflowFilter, WorkflowOrder, WorkflowOwner, WorkflowRow, WorkflowVersion},
 };
 
 /// The most rows that one page of any list holds.

@@ -71,7 +71,7 @@ macro_rules! list_notices {
 }
 macro_rules! workflow_columns {
     () => {
-        "id, name, description, active, version, created_at, updated_at"
+        "id, name, description, active, version, created_at, updated_at, owner_id, owner"
     };
 }
 macro_rules! version_columns {
@@ -119,7 +119,7 @@ macro_rules! list_workflows {
             "SELECT ",
             workflow_columns!(),
             " FROM workflows WHERE deleted_at IS NULL AND (?1 IS NULL OR active = ?1) \
-             AND (?2 IS NULL OR instr(search_text, ?2) > 0) AND (?3 IS NULL OR ",
+             AND (?5 IS NULL OR owner_id = ?5) AND (?2 IS NULL OR instr(search_text, ?2) > 0) AND (?3 IS NULL OR ",
             $key,
             $operator,
             "(SELECT ",
@@ -398,7 +398,7 @@ WORKFLOW_VERSIONS = concat!(
      ORDER BY v.version DESC LIMIT ?"
 );
 INSERT_WORKFLOW = "INSERT INTO workflows (id, name, name_folded, search_text, description, \
-     active, version, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
+     active, version, created_at, updated_at, owner_id, owner) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 UPDATE_WORKFLOW = "UPDATE workflows SET name = ?, name_folded = ?, search_text = ?, \
      description = ?, active = ?, version = ?, updated_at = ? WHERE id = ?";
 DELETE_WORKFLOW = "UPDATE workflows SET deleted_at = ? WHERE id = ? AND deleted_at IS NULL";
