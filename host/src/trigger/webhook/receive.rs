@@ -8,7 +8,11 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 use weir_engine::{id::Timestamp, json::Json};
 
-use super::{ContentError, Endpoint, Headers, Webhooks, content, verify};
+use super::{
+    ContentError, Endpoint, Headers, Webhooks,
+    content::{self, Content},
+    verify,
+};
 use crate::{
     driver::{Companions, Finished},
     store::{self, AuditEntry, Companion, DeliveryRow, DeliveryVerdict, NewDelivery, OccurrenceStatus, StoreError},
@@ -121,7 +125,7 @@ impl Webhooks {
             Respond::Async => None,
             Respond::Sync { timeout } => Some(timeout),
         };
-        let work = Work { content: Content { content_type, method: request.method }, wait, audit: None };
+        let work = Work { sent: Sent { content_type, method: request.method }, wait, audit: None };
         self.take(endpoint, draft, request.body, work).await
     }
 
@@ -149,7 +153,7 @@ impl Webhooks {
         };
         let content_type = headers.value().get("content-type").and_then(Value::as_str).map(str::to_owned);
         let audit = AuditEntry::done(actor, "delivery.resend", &*first).with(json!({ "delivery_id": *delivery.id }));
-        let work = Work { content: Content { content_type, method: "POST" }, wait: None, audit: Some(audit) };
+        let work = Work { sent: Sent { content_type, method: "POST" }, wait: None, audit: Some(audit) };
         let body = Bytes::copy_from_slice(body.as_bytes());
         Ok(self.take(&endpoint, delivery, body, work).await?)
     }
@@ -179,22 +183,22 @@ impl Webhooks {
             self.note(refused(delivery, "the trigger or its workflow is switched off".to_owned())).await;
             return Err(ReceiveError::Disabled);
         }
-        let read = match read(endpoint, &delivery, body, &work.content).await {
-            Ok(read) => read,
+        let (Content { input, body }, trigger) = match read(endpoint, &delivery, body, &work.sent).await {
+            Ok(Read { content, trigger }) => (content, trigger),
             Err(error) => {
                 self.note(refused(delivery, error.to_string())).await;
                 return Err(error.into());
             }
         };
-        let delivery = NewDelivery { body: Some(read.body), ..delivery };
+        let delivery = NewDelivery { body: Some(body), ..delivery };
         let filter = endpoint.config.filter.as_ref();
-        if filter.is_some_and(|filter| !filter.passes(read.input.value(), read.trigger.value())) {
+        if filter.is_some_and(|filter| !filter.passes(input.value(), trigger.value())) {
             let (delivery_id, delivery) = (Arc::clone(&delivery.id), with(delivery, DeliveryVerdict::Filtered));
             self.0.store.metrics().delivery(delivery.verdict.as_str());
             self.0.store.record_delivery(delivery).await.map_err(FireError::from)?;
             return Ok(Received::Filtered { delivery_id });
         }
-        self.fire(endpoint, delivery, read.input, read.trigger, work).await
+        self.fire(endpoint, delivery, input, trigger, work).await
     }
 
     async fn fire(
@@ -269,22 +273,21 @@ impl Webhooks {
 
 /// How a request is to be dealt with.
 struct Work {
-    content: Content,
+    sent: Sent,
     wait: Option<Duration>,
     audit: Option<AuditEntry>,
 }
 
 /// How a request came.
 #[derive(Clone)]
-struct Content {
+struct Sent {
     content_type: Option<String>,
     method: &'static str,
 }
 
 /// A request that was read.
 struct Read {
-    body: Arc<str>,
-    input: Json,
+    content: Content,
     trigger: Json,
 }
 
@@ -317,35 +320,29 @@ async fn read(
     endpoint: &Arc<Endpoint>,
     delivery: &NewDelivery,
     body: Bytes,
-    content: &Content,
+    sent: &Sent,
 ) -> Result<Read, ContentError> {
     if body.len() <= INLINE_BYTES_MAX {
-        return read_now(endpoint, delivery, &body, content);
+        return read_now(endpoint, delivery, body, sent);
     }
-    let (endpoint, delivery, content) = (Arc::clone(endpoint), delivery.clone(), content.clone());
-    blocking(move || read_now(&endpoint, &delivery, &body, &content)).await
+    let (endpoint, delivery, sent) = (Arc::clone(endpoint), delivery.clone(), sent.clone());
+    blocking(move || read_now(&endpoint, &delivery, body, &sent)).await
 }
 
-fn read_now(
-    endpoint: &Endpoint,
-    delivery: &NewDelivery,
-    body: &Bytes,
-    content: &Content,
-) -> Result<Read, ContentError> {
-    let text = content::text(body)?;
-    let input = content::read(content.content_type.as_deref(), text)?;
+fn read_now(endpoint: &Endpoint, delivery: &NewDelivery, body: Bytes, sent: &Sent) -> Result<Read, ContentError> {
+    let content = content::read(sent.content_type.as_deref(), content::text(body)?)?;
     let trigger = &endpoint.trigger;
     let shown = Shown {
         trigger_type: trigger.trigger_type.as_str(),
         id: &trigger.id,
         key: &trigger.key,
         path: trigger.path.as_deref(),
-        method: content.method,
+        method: sent.method,
         headers: &delivery.headers,
         query: content::pairs(delivery.query.as_deref().unwrap_or_default().as_bytes())?,
         delivery_id: delivery.delivery_key.as_deref(),
     };
-    Ok(Read { body: text.into(), input, trigger: Json::of(&shown) })
+    Ok(Read { content, trigger: Json::of(&shown) })
 }
 
 /// Runs what takes long on a thread of its own.
