@@ -2,6 +2,7 @@
 
 mod cancel;
 pub(crate) mod effects;
+pub(crate) mod limits;
 mod metrics;
 mod people;
 mod powers;

@@ -107,9 +107,11 @@ CREATE TABLE approvals (
     due           INTEGER,
     closed_at     INTEGER,
     decision      TEXT, -- JSON object
+    visit         INTEGER NOT NULL, -- the visit of the step that waits for the answer: `call` itself for a human step
     PRIMARY KEY (execution_id, call)
 ) STRICT;
 
+CREATE INDEX approvals_open_of_visit ON approvals (execution_id, visit) WHERE status = 'pending';
 CREATE INDEX approvals_pending ON approvals (requested_at, execution_id, call) WHERE status = 'pending';
 CREATE INDEX approvals_pending_by_workflow ON approvals (workflow_id, requested_at, execution_id, call)
     WHERE status = 'pending';

@@ -7,7 +7,9 @@ pub mod api;
 pub mod host;
 pub mod ledger;
 pub mod log;
+pub mod model;
 pub mod program;
 
 pub use api::{Answer, Api, Event, Events};
 pub use host::{Data, Host};
+pub use model::{Asked, Model, Said};

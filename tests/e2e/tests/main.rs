@@ -4,6 +4,7 @@ mod agents;
 mod architecture;
 mod audit;
 mod bad_input;
+mod budgets;
 mod cli;
 mod crash;
 mod durable;
