@@ -55,7 +55,8 @@ fn rows() -> Vec<Row> {
 fn workflow(row: &Row, level: Level) -> Value {
     let guardrails = json!({ row.name: row.value });
     let tools = json!(["echo.run", "h9_sleep.run"]);
-    let orders = row.orders.repeat(40);
+    // Whoever insists on what is refused is taken for one who goes round in circles.
+    let orders = row.orders.repeat(if row.name == "tool_calls_limit" { 4 } else { 40 });
     let at = |here: Level| if level == here { guardrails.clone() } else { json!({}) };
     let called = json!({ "agent": "orders.act", "guardrails": at(Level::Called) });
     let (order, tools) = match level {

@@ -1,10 +1,15 @@
 //! G1: so many calls as a limit names reach the other side, by the other side's own count: of fifty that begin at once, and
 //! through `kill -9`.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
+use tokio::time::timeout;
 use weir_e2e::{Api, Asked, Data, Event, Host, Model, Said, log, program};
 
+/// How long anything may take that is waited for.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// How many begin at once, and how many may.
 const CALLS: usize = 50;
 const LIMIT: usize = 10;
@@ -36,42 +41,56 @@ async fn start(api: &Api, workflow: &Value) -> Result<String> {
     api.post("/api/workflows", workflow).await?;
     let name = workflow["name"].as_str().context("a workflow without a name")?;
     let items: Vec<usize> = (0..CALLS).collect();
-    let accepted = api.post(&format!("/api/workflows/{name}/execute"), &json!({ "input_data": { "items": items } }));
-    Ok(accepted.await?["execution_id"].as_str().context("an answer without an id")?.to_owned())
+    let body = json!({ "input_data": { "items": items } });
+    let accepted = api.post(&format!("/api/workflows/{name}/execute"), &body).await?;
+    Ok(accepted["execution_id"].as_str().context("an answer without an id")?.to_owned())
 }
 
-/// Waits until the log of an execution has so many events of each kind; by its events, so a host that is killed is seen.
-async fn until(api: &Api, id: &str, wanted: &[(&str, usize)]) -> Result<()> {
-    let (mut events, mut seen) = (api.events(id, 0).await?, Vec::<Event>::new());
-    let count = |seen: &[Event], kind: &str| seen.iter().filter(|event| event.kind == kind).count();
-    while wanted.iter().any(|(kind, many)| count(&seen, kind) < *many) {
-        let batch = events.next().await?;
-        ensure!(!batch.is_empty(), "execution {id} ended before it had {wanted:?}");
-        seen.extend(batch);
-    }
-    Ok(())
+/// Waits until the log of an execution has as many events of a kind.
+async fn until(api: &Api, id: &str, count: usize, is_wanted: impl Fn(&Event) -> bool) -> Result<()> {
+    let wait = async {
+        let (mut events, mut seen) = (api.events(id, 0).await?, 0);
+        while seen < count {
+            let batch = events.next().await?;
+            ensure!(!batch.is_empty(), "execution {id} ended too early");
+            seen += batch.iter().filter(|event| is_wanted(event)).count();
+        }
+        Ok(())
+    };
+    timeout(PATIENCE, wait).await.with_context(|| format!("{count} events do not come"))?
+}
+
+async fn until_completed(api: &Api, id: &str, steps: usize) -> Result<()> {
+    until(api, id, steps, |event| event.kind == "step_completed").await
 }
 
 /// Waits until nothing runs any more and a person is asked whether the limit is raised; shows the execution.
 async fn until_paused(api: &Api, id: &str) -> Result<Value> {
-    let mut events = api.events(id, 0).await?;
-    loop {
-        let shown = api.get(&format!("/api/executions/{id}")).await?;
-        if shown["status"] == "awaiting_human" {
-            return Ok(shown);
+    let wait = async {
+        let mut events = api.events(id, 0).await?;
+        loop {
+            let shown = api.get(&format!("/api/executions/{id}")).await?;
+            if shown["status"] == "awaiting_human" {
+                return Ok(shown);
+            }
+            let batch = events.next().await?;
+            ensure!(!batch.is_empty(), "execution {id} ended: {shown:#}");
         }
-        let batch = events.next().await?;
-        ensure!(!batch.is_empty(), "execution {id} ended: {shown:#}");
-    }
+    };
+    timeout(PATIENCE, wait).await.context("it does not pause")?
 }
 
 async fn decide(api: &Api, id: &str, answer: &Value) -> Result<()> {
     api.post(&format!("/api/executions/{id}/approve"), answer).await.map(drop)
 }
 
+/// Whether room was promised to a request.
+fn is_promise(event: &Event) -> bool {
+    event.kind == "reserved" && event.data["amounts"]["requests"] == 1
+}
+
 fn requests_reserved(events: &[Event]) -> usize {
-    let reserved = events.iter().filter(|event| event.kind == "reserved");
-    reserved.filter(|event| event.data["amounts"]["requests"] == 1).count()
+    events.iter().filter(|event| is_promise(event)).count()
 }
 
 async fn host(model: &Model, more: &Value) -> Result<(Data, Host)> {
@@ -91,13 +110,13 @@ async fn g1_of_fifty_agents_at_once_exactly_ten_reach_the_model() -> Result<()> 
     let id = start(&host.api, &crowd("paused", json!({ "request_limit": LIMIT, "on_exceeded": "pause" }))).await?;
     model.until_asked(LIMIT).await?;
     model.answer_only(usize::MAX);
-    until(&host.api, &id, &[("scope_completed", LIMIT)]).await?;
+    until_completed(&host.api, &id, LIMIT).await?;
     let paused = until_paused(&host.api, &id).await?;
     ensure!(paused["paused"] == json!({ "limit": "request_limit", "value": LIMIT }), "{paused:#}");
     ensure!(model.asked().len() == LIMIT, "{} requests were sent", model.asked().len());
     // Two more are two more.
     decide(&host.api, &id, &json!({ "option_id": "raise", "data": { "request_limit": LIMIT + 2 } })).await?;
-    until(&host.api, &id, &[("scope_completed", LIMIT + 2)]).await?;
+    until_completed(&host.api, &id, LIMIT + 2).await?;
     let paused = until_paused(&host.api, &id).await?;
     ensure!(paused["paused"]["value"] == LIMIT + 2, "{paused:#}");
     decide(&host.api, &id, &json!({ "option_id": "stop" })).await?;
@@ -126,7 +145,7 @@ async fn g1_of_fifty_tools_at_once_exactly_ten_do_something() -> Result<()> {
     let (_data, host) = host(&model, &json!({ "free": true })).await?;
     let limits = json!({ "tool_calls_limit": LIMIT, "on_exceeded": "pause" });
     let id = start(&host.api, &tools("tools", &model, limits)).await?;
-    until(&host.api, &id, &[("scope_completed", LIMIT)]).await?;
+    until_completed(&host.api, &id, LIMIT).await?;
     let paused = until_paused(&host.api, &id).await?;
     ensure!(paused["paused"] == json!({ "limit": "tool_calls_limit", "value": LIMIT }), "{paused:#}");
     ensure!(model.effects().len() == LIMIT, "{} calls were made", model.effects().len());
@@ -166,11 +185,11 @@ async fn g1_ten_are_ten_also_through_kills() -> Result<()> {
         let limits = json!({ "request_limit": LIMIT, "on_exceeded": "pause" });
         let id = start(&host.api, &crowd(&format!("{when:?}"), limits)).await?;
         match when {
-            When::Reserved => until(&host.api, &id, &[("reserved", 1)]).await?,
+            When::Reserved => until(&host.api, &id, 1, is_promise).await?,
             When::Held => model.until_asked(before + LIMIT).await?,
             When::Settled => {
                 model.answer_only(before + 3);
-                until(&host.api, &id, &[("scope_completed", 3)]).await?;
+                until_completed(&host.api, &id, 3).await?;
             }
         }
         host.kill().await?;
@@ -185,7 +204,7 @@ async fn g1_ten_are_ten_also_through_kills() -> Result<()> {
         let events = log::read(&host.api, &id).await?;
         ensure!(requests_reserved(&events) == LIMIT, "{when:?}: {} were promised", requests_reserved(&events));
         // Whoever was answered before the kill is not asked again.
-        let answered = events.iter().filter(|event| event.kind == "scope_completed").count();
+        let answered = events.iter().filter(|event| event.kind == "step_completed").count();
         ensure!(!matches!(when, When::Settled) || answered == 3, "{when:?}: {answered} were answered");
         decide(&host.api, &id, &json!({ "option_id": "stop" })).await?;
         before = model.asked().len();
@@ -211,7 +230,7 @@ async fn g1_money_is_not_overspent_by_answers_as_long_as_they_may_be() -> Result
     model.answer_only(4);
     let limits = json!({ "max_cost_dollars": 2, "on_exceeded": "pause" });
     let id = start(&host.api, &crowd("dear", limits)).await?;
-    until(&host.api, &id, &[("scope_completed", 4)]).await?;
+    until_completed(&host.api, &id, 4).await?;
     host.kill().await?;
     model.answer_only(usize::MAX);
     let host = data.start().await?;
