@@ -4,6 +4,7 @@ mod cancel;
 pub(crate) mod effects;
 pub(crate) mod limits;
 mod metrics;
+mod nested;
 mod people;
 mod powers;
 pub(crate) mod support;

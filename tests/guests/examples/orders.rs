@@ -1,6 +1,7 @@
-//! An agent that does what its input says, one order after the other, and answers what came of each: `ask TEXT`,
-//! `weigh` (asks about the list of its tools), `call TOOL INPUT`, `all TIMES TOOL INPUT` (beside each other; `#` becomes the
-//! number of the call), `list`, `budget`, `fill KEY TIMES`, `get KEY`, `spin`, `grow`, `fail TEXT`. Orders end with `;`, those of an agent that is called with `,`.
+//! An agent that does what its input says, one order after the other, and answers what came of each: `ask TEXT`, `weigh`
+//! (asks about the list of its tools), `call TOOL INPUT`, `all TIMES TOOL INPUT` (beside each other; `#` becomes the number
+//! of the call), `list`, `budget`, `if ONE OTHER ORDER` (where both are the same), `fill KEY TIMES`, `get KEY`, `spin`, `grow`,
+//! `fail TEXT`. Orders end with `;`, those of an agent that is called with `,`.
 
 use weir_guests::{
     Call, Failure, context, described, json_array,
@@ -47,6 +48,10 @@ fn done(chat: &Chat, one: &str) -> Result<String, Failure> {
         }
         "all" => all(rest),
         "list" => tools::list(),
+        "if" => match rest.splitn(3, ' ').collect::<Vec<_>>()[..] {
+            [one, other, order] if one == other => done(chat, order)?,
+            _ => String::new(),
+        },
         "weigh" => told(ask(chat, &format!("what are {} bytes of tools?", tools::list().len()))),
         "budget" => format!("{:?}", context::budget()),
         "fill" => filled(rest)?,
