@@ -121,8 +121,13 @@ async fn g1_every_limit_stops_what_it_names_at_every_level_and_says_so() {
             );
             let told = finished.execution.output.as_ref().unwrap().value()[0].as_str().unwrap().to_owned();
             assert!(told.contains(row.code.as_str()), "{about}: {told}");
-            let limit = if row.code == FailureCode::GuardrailExceeded { row.name } else { "" };
-            assert!(told.contains(limit), "{about}: {told}");
+            let value = match row.code {
+                FailureCode::Timeout => "its own timeout of 400 ms".to_owned(),
+                FailureCode::FuelExhausted => "fuel of 20000000".to_owned(),
+                FailureCode::MemoryLimit => format!("the limit is {}", 8 << 20),
+                _ => format!("its own {} = ", row.name),
+            };
+            assert!(told.contains(&value), "{about}: {told}");
         }
     }
 }

@@ -1,15 +1,12 @@
 //! G1: so many calls as a limit names reach the other side, by the other side's own count: of fifty that begin at once, and
 //! through `kill -9`.
 
-use std::time::Duration;
-
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
-use tokio::time::timeout;
 use weir_e2e::{Api, Asked, Data, Event, Host, Model, Said, log, program};
 
-/// How long anything may take that is waited for.
-const PATIENCE: Duration = Duration::from_secs(60);
+use crate::follow::{until, until_status};
+
 /// How many begin at once, and how many may.
 const CALLS: usize = 50;
 const LIMIT: usize = 10;
@@ -46,38 +43,13 @@ async fn start(api: &Api, workflow: &Value) -> Result<String> {
     Ok(accepted["execution_id"].as_str().context("an answer without an id")?.to_owned())
 }
 
-/// Waits until the log of an execution has as many events of a kind.
-async fn until(api: &Api, id: &str, count: usize, is_wanted: impl Fn(&Event) -> bool) -> Result<()> {
-    let wait = async {
-        let (mut events, mut seen) = (api.events(id, 0).await?, 0);
-        while seen < count {
-            let batch = events.next().await?;
-            ensure!(!batch.is_empty(), "execution {id} ended too early");
-            seen += batch.iter().filter(|event| is_wanted(event)).count();
-        }
-        Ok(())
-    };
-    timeout(PATIENCE, wait).await.with_context(|| format!("{count} events do not come"))?
-}
-
 async fn until_completed(api: &Api, id: &str, steps: usize) -> Result<()> {
     until(api, id, steps, |event| event.kind == "step_completed").await
 }
 
 /// Waits until nothing runs any more and a person is asked whether the limit is raised; shows the execution.
 async fn until_paused(api: &Api, id: &str) -> Result<Value> {
-    let wait = async {
-        let mut events = api.events(id, 0).await?;
-        loop {
-            let shown = api.get(&format!("/api/executions/{id}")).await?;
-            if shown["status"] == "awaiting_human" {
-                return Ok(shown);
-            }
-            let batch = events.next().await?;
-            ensure!(!batch.is_empty(), "execution {id} ended: {shown:#}");
-        }
-    };
-    timeout(PATIENCE, wait).await.context("it does not pause")?
+    until_status(api, id, "awaiting_human").await
 }
 
 async fn decide(api: &Api, id: &str, answer: &Value) -> Result<()> {
