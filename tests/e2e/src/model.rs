@@ -1,9 +1,11 @@
 //! A language model that a test plays: it counts what reaches it, holds answers back, and can be asked what it was told.
-//! Beside it, under `/effects/`, stands a service that tools change.
+//! Beside it, under `/effects/`, stands a service that tools change, under `/echo/` one that repeats what it is told in many
+//! spellings, and at `/v1/traces` a collector of traces that keeps what it gets.
 
 use std::{convert::Infallible, fmt, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::{HeaderMap, Request, Response, body::Incoming, header, service::service_fn};
@@ -22,6 +24,8 @@ pub struct Asked {
     pub headers: HeaderMap,
     /// The body; null where it is not JSON.
     pub body: Value,
+    /// The body as it came.
+    pub bytes: Bytes,
 }
 
 /// What the model says.
@@ -50,10 +54,10 @@ impl Said {
 }
 
 impl Asked {
-    /// Whether the model was asked, and not the service beside it.
+    /// Whether the model was asked, and not a service beside it.
     #[must_use]
     pub fn is_model(&self) -> bool {
-        !self.path.starts_with("/effects/")
+        self.path.ends_with("/chat/completions")
     }
 
     /// Which turn of its conversation this is, from 0.
@@ -87,6 +91,9 @@ impl Asked {
     }
 }
 
+/// Where a collector takes traces.
+const TRACES: &str = "/v1/traces";
+
 type Script = dyn Fn(&Asked) -> Said + Send + Sync;
 
 /// The model. It ends with the test.
@@ -94,6 +101,7 @@ pub struct Model {
     /// Where it listens.
     pub address: SocketAddr,
     asked: Arc<watch::Sender<Vec<Asked>>>,
+    traces: Arc<watch::Sender<Vec<Bytes>>>,
     gate: Arc<watch::Sender<usize>>,
     server: JoinHandle<()>,
 }
@@ -114,6 +122,7 @@ impl Drop for Model {
 struct Shared {
     script: Arc<Script>,
     asked: Arc<watch::Sender<Vec<Asked>>>,
+    traces: Arc<watch::Sender<Vec<Bytes>>>,
     gate: Arc<watch::Sender<usize>>,
 }
 
@@ -126,7 +135,9 @@ impl Model {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.context("listening as a model")?;
         let address = listener.local_addr()?;
         let (asked, gate) = (Arc::new(watch::Sender::default()), Arc::new(watch::Sender::new(usize::MAX)));
-        let shared = Shared { script: Arc::new(script), asked: Arc::clone(&asked), gate: Arc::clone(&gate) };
+        let traces = Arc::new(watch::Sender::default());
+        let script: Arc<Script> = Arc::new(script);
+        let shared = Shared { script, asked: Arc::clone(&asked), traces: Arc::clone(&traces), gate: Arc::clone(&gate) };
         let server = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let shared = shared.clone();
@@ -135,7 +146,7 @@ impl Model {
                 tokio::spawn(builder.serve_connection(TokioIo::new(stream), answers));
             }
         });
-        Ok(Self { address, asked, gate, server })
+        Ok(Self { address, asked, traces, gate, server })
     }
 
     /// A host's configuration with this model as `default`, `more` said about it, and leave to reach it.
@@ -163,7 +174,23 @@ impl Model {
     /// What has reached the service beside it.
     #[must_use]
     pub fn effects(&self) -> Vec<Asked> {
-        self.asked.borrow().iter().filter(|asked| !asked.is_model()).cloned().collect()
+        self.reached("/effects/")
+    }
+
+    /// What has reached the paths that begin so.
+    #[must_use]
+    pub fn reached(&self, path: &str) -> Vec<Asked> {
+        self.asked.borrow().iter().filter(|asked| asked.path.starts_with(path)).cloned().collect()
+    }
+
+    /// Waits until the collector has got something, and gives it.
+    ///
+    /// # Errors
+    /// Nothing comes.
+    pub async fn traces(&self) -> Result<Vec<u8>> {
+        let mut traces = self.traces.subscribe();
+        let some = timeout(PATIENCE, traces.wait_for(|traces| !traces.is_empty())).await;
+        Ok(some.context("no trace comes")??.concat())
     }
 
     /// Waits until as much has reached the model and the service.
@@ -182,9 +209,13 @@ impl Model {
 impl Shared {
     async fn answer(self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
         let (head, body) = request.into_parts();
-        let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
-        let body = serde_json::from_slice(&body).unwrap_or_default();
-        let asked = Asked { path: head.uri.path().to_owned(), headers: head.headers, body };
+        let bytes = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+        let body = serde_json::from_slice(&bytes).unwrap_or_default();
+        let asked = Asked { path: head.uri.path().to_owned(), headers: head.headers, body, bytes };
+        if asked.path == TRACES {
+            self.traces.send_modify(|traces| traces.push(asked.bytes));
+            return Ok(Response::new(Full::default()));
+        }
         let mut number = 0;
         self.asked.send_modify(|all| {
             number = all.len();
@@ -192,6 +223,9 @@ impl Shared {
         });
         // Who waits for a closed gate waits for ever: the test is over.
         drop(self.gate.subscribe().wait_for(|open| number < *open).await);
+        if asked.path.starts_with("/echo/") {
+            return Ok(echoed(&asked));
+        }
         let (kind, text) = if asked.is_model() {
             ("text/event-stream", streamed(&(self.script)(&asked)))
         } else {
@@ -201,6 +235,28 @@ impl Shared {
         response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static(kind));
         Ok(response)
     }
+}
+
+/// What stands in the header `authorization`, told in a header and in the body: as it is, in base64 at each alignment, in
+/// hexadecimal, as a URL has it, and as JSON may.
+fn echoed(asked: &Asked) -> Response<Full<Bytes>> {
+    let told = asked.headers.get(header::AUTHORIZATION).cloned();
+    let told = told.unwrap_or(header::HeaderValue::from_static("nothing"));
+    let text = String::from_utf8_lossy(told.as_bytes()).into_owned();
+    let escaped =
+        |byte: u8| if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+    let aligned = ["", "u", "us"].map(|before| STANDARD.encode(format!("{before}{text}")));
+    let body = json!({
+        "plain": text, "url": text.bytes().map(escaped).collect::<String>(),
+        "hex": text.bytes().map(|byte| format!("{byte:02x}")).collect::<String>(),
+        "base64": aligned,
+    });
+    let mut response = Response::new(Full::new(Bytes::from(body.to_string())));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
+    headers.insert("x-echo-base64", STANDARD.encode(&text).parse().unwrap_or(header::HeaderValue::from_static("odd")));
+    headers.insert("x-echo", told);
+    response
 }
 
 /// An answer as the protocol streams it.
@@ -218,7 +274,11 @@ fn streamed(said: &Said) -> String {
         let function = json!({ "name": tool.replace('.', "__"), "arguments": input.to_string() });
         json!({ "index": index, "id": format!("call_{index}"), "type": "function", "function": function })
     };
-    let mut delta = json!({ "role": "assistant", "content": said.text });
+    // In small pieces, as models answer.
+    let letters: Vec<char> = said.text.chars().collect();
+    let pieces = letters.chunks(5).map(|piece| piece.iter().collect::<String>());
+    let pieces = pieces.map(|piece| chunk(choice(json!({ "content": piece }), Value::Null), Value::Null));
+    let mut delta = json!({ "role": "assistant", "content": "" });
     if !said.calls.is_empty() {
         delta["tool_calls"] = said.calls.iter().enumerate().map(call).collect();
     }
@@ -227,6 +287,7 @@ fn streamed(said: &Said) -> String {
     let usage = json!({ "prompt_tokens": input, "completion_tokens": output, "total_tokens": input + output });
     let parts = [
         chunk(choice(delta, Value::Null), Value::Null),
+        pieces.collect(),
         chunk(choice(json!({}), finish.into()), Value::Null),
         chunk(json!([]), usage),
     ];

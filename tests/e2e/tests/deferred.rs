@@ -1,7 +1,10 @@
 //! Tools that need leave, asked for by agents in branches, in a loop and by agents that were called: whatever the order of the
 //! answers, and though the host is killed between them, each answer lets its own call go on, once.
 
-use std::collections::BTreeMap;
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use anyhow::{Context as _, Result, ensure};
 use hyper::Method;
@@ -41,9 +44,7 @@ fn workflow(name: &str, model: &Model) -> Value {
 
 async fn host(model: &Model) -> Result<(Data, Host)> {
     let data = Data::with_bundled().await?;
-    let mut config = model.config(&json!({ "free": true }));
-    config["channels"] = json!({});
-    data.configure(&config.to_string())?;
+    data.configure(&model.config(&json!({ "free": true })).to_string())?;
     let host = data.start().await?;
     host.api.install(&program::guest("orders")?).await?;
     let granted = json!({ "models": ["*"], "tools": [{ "tool": "http.request", "approval": "required" }] });
@@ -97,7 +98,14 @@ async fn answer_all(order: &[usize], hasty: bool, model: &Model, data: &Data, mu
         let mut done: Vec<String> = done.map(|(path, _)| (*path).to_owned()).collect();
         done.dedup();
         if !hasty {
-            let is_done = |event: &Event| event.kind == "step_completed" && event.data["report"].is_object();
+            let agents = RefCell::new(BTreeSet::new());
+            let is_done = |event: &Event| {
+                if event.kind == "step_started" && event.data["kind"] == "agent" {
+                    agents.borrow_mut().insert(event.seq);
+                }
+                let call = event.data["call"].as_u64().unwrap_or_default();
+                event.kind == "step_completed" && agents.borrow().contains(&call)
+            };
             until(&host.api, &id, done.len(), is_done)
                 .await
                 .with_context(|| format!("{name} after {path} {effect}"))?;

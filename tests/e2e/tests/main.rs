@@ -6,6 +6,7 @@ mod audit;
 mod bad_input;
 mod budgets;
 mod called;
+mod canary;
 mod cli;
 mod crash;
 mod deferred;

@@ -24,14 +24,14 @@ const KILLS: u32 = 8;
 const LIFE_MS: std::ops::Range<u64> = 5..120;
 
 /// A secret and the forms in which it must turn up nowhere.
-struct Canary {
-    value: String,
+pub(crate) struct Canary {
+    pub(crate) value: String,
     forms: Vec<Vec<u8>>,
 }
 
 impl Canary {
     /// 64 random bytes, and characters that are written differently here and there.
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let random = general_purpose::STANDARD_NO_PAD.encode(rand::random::<[u8; 32]>());
         let more = general_purpose::URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>());
         Self::of(format!("{random}/+&=%<{more}"))
@@ -69,7 +69,7 @@ impl Canary {
         self.value.split_at(self.value.len() / 3)
     }
 
-    fn ensure_absent(&self, place: &str, bytes: &[u8]) -> Result<()> {
+    pub(crate) fn ensure_absent(&self, place: &str, bytes: &[u8]) -> Result<()> {
         for form in &self.forms {
             let found = bytes.windows(form.len()).position(|part| part == form);
             if let Some(at) = found {
@@ -174,7 +174,7 @@ fn files(directory: &Path) -> Result<Vec<PathBuf>> {
 }
 
 /// Looks through all that the host wrote, but for plugins, which were there before the secrets.
-fn ensure_nothing_is_written(data: &Data, canary: &Canary, but: &str) -> Result<()> {
+pub(crate) fn ensure_nothing_is_written(data: &Data, canary: &Canary, but: &str) -> Result<()> {
     let mut seen = BTreeSet::new();
     let is_plugin = |path: &PathBuf| ["plugins", "cache"].iter().any(|name| path.starts_with(data.path().join(name)));
     for path in files(&data.path())?.into_iter().filter(|path| !is_plugin(path)) {

@@ -80,7 +80,7 @@ fn all(rest: &str) -> String {
 /// What a tool is given: a document, or the orders for an agent.
 fn given(tool: &str, input: &str, n: usize) -> String {
     let input = input.replace('#', &n.to_string());
-    if tool.ends_with(".act") { format!("\"{}\"", input.replace(',', ";")) } else { input }
+    if tool.ends_with(".act") { format!("\"{}\"", input.replace(',', ";").replace('"', "\\\"")) } else { input }
 }
 
 fn told(answer: Result<String, Failure>) -> String {
