@@ -30,12 +30,17 @@ struct Row {
     orders: &'static str,
     code: FailureCode,
     within: fn(&Amounts) -> bool,
+    /// What whoever called the agent is told.
+    says: &'static str,
 }
 
 const ASK: &str = "ask tell me more;";
 
 fn rows() -> Vec<Row> {
-    let row = |name, value, orders, within| Row { name, value, orders, code: FailureCode::GuardrailExceeded, within };
+    let row = |name, value, orders, within| {
+        let (code, says) = (FailureCode::GuardrailExceeded, "the agent would pass its own ");
+        Row { name, value, orders, code, within, says }
+    };
     let anything: fn(&Amounts) -> bool = |_| true;
     vec![
         row("request_limit", json!(3), ASK, |used| used.requests == 3),
@@ -46,9 +51,21 @@ fn rows() -> Vec<Row> {
         }),
         row("tool_calls_limit", json!(5), "all 2 echo.run #;", |used| used.tool_calls == 4),
         row("max_cost_dollars", json!(0.75), ASK, |used| used.cost_microusd <= 750_000 && used.requests > 1),
-        Row { code: FailureCode::Timeout, ..row("timeout_seconds", json!(0.4), "call h9_sleep.run;", anything) },
-        Row { code: FailureCode::FuelExhausted, ..row("fuel_limit", json!(20_000_000), "spin;", anything) },
-        Row { code: FailureCode::MemoryLimit, ..row("memory_limit_mb", json!(8), "grow;", anything) },
+        Row {
+            code: FailureCode::Timeout,
+            says: "its own timeout of 400 ms",
+            ..row("timeout_seconds", json!(0.4), "call h9_sleep.run;", anything)
+        },
+        Row {
+            code: FailureCode::FuelExhausted,
+            says: "its fuel of 20000000",
+            ..row("fuel_limit", json!(20_000_000), "spin;", anything)
+        },
+        Row {
+            code: FailureCode::MemoryLimit,
+            says: "the limit is 8388608",
+            ..row("memory_limit_mb", json!(8), "grow;", anything)
+        },
     ]
 }
 
@@ -121,13 +138,7 @@ async fn g1_every_limit_stops_what_it_names_at_every_level_and_says_so() {
             );
             let told = finished.execution.output.as_ref().unwrap().value()[0].as_str().unwrap().to_owned();
             assert!(told.contains(row.code.as_str()), "{about}: {told}");
-            let value = match row.code {
-                FailureCode::Timeout => "its own timeout of 400 ms".to_owned(),
-                FailureCode::FuelExhausted => "fuel of 20000000".to_owned(),
-                FailureCode::MemoryLimit => format!("the limit is {}", 8 << 20),
-                _ => format!("its own {} = ", row.name),
-            };
-            assert!(told.contains(&value), "{about}: {told}");
+            assert!(told.contains(row.says), "{about}: {told}");
         }
     }
 }

@@ -58,10 +58,9 @@ async fn output(bench: &Bench, id: &str) -> Value {
         matches!(last, Event::ExecutionCompleted { .. } | Event::ExecutionFailed { .. })
     };
     let log = bench.log_until(id, over).await;
-    match &log.last().unwrap().event {
-        Event::ExecutionCompleted { output, .. } => output.value().clone(),
-        other => panic!("{other:?}"),
-    }
+    let last = &log.last().unwrap().event;
+    let Event::ExecutionCompleted { output, .. } = last else { panic!("{last:?}") };
+    output.value().clone()
 }
 
 fn asked_for_leave() -> Value {
