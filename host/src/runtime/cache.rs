@@ -6,6 +6,7 @@ use std::{
     fs, io,
     os::unix::fs::{DirBuilderExt as _, PermissionsExt as _},
     path::PathBuf,
+    time::Duration,
 };
 
 use sha2::{Digest as _, Sha256};
@@ -16,6 +17,8 @@ use super::engine::compatibility;
 const MAGIC: &[u8; 8] = b"WEIRAOT1";
 const HEADER_BYTES: usize = MAGIC.len() + 32;
 const EXTENSION: &str = "aot";
+/// A file that was written less long ago may be one that a compiler is still at work on.
+const FRESH: Duration = Duration::from_mins(10);
 
 /// The directory of compiled components.
 #[derive(Debug)]
@@ -26,7 +29,8 @@ pub(super) struct Cache {
 }
 
 impl Cache {
-    /// Opens the cache, makes it private, and removes what no engine of this host will ever load.
+    /// Opens the cache, makes it private, and removes what no engine of this host will ever load,
+    /// unless it is so fresh that a compiler may still be at work on it.
     ///
     /// # Errors
     /// When the directory cannot be made, made private or read.
@@ -64,12 +68,19 @@ impl Cache {
     fn remove_stale(&self) -> io::Result<()> {
         for entry in fs::read_dir(&self.directory)? {
             let entry = entry?;
-            if !entry.file_name().to_string_lossy().ends_with(&self.suffix) && entry.file_type()?.is_file() {
+            let current = entry.file_name().to_string_lossy().ends_with(&self.suffix);
+            if !current && entry.file_type()?.is_file() && !is_fresh(&entry) {
                 fs::remove_file(entry.path())?;
             }
         }
         Ok(())
     }
+}
+
+/// Whether a file was written just now, or is gone already.
+fn is_fresh(entry: &fs::DirEntry) -> bool {
+    let age = entry.metadata().and_then(|metadata| metadata.modified()).map(|modified| modified.elapsed());
+    !age.is_ok_and(|age| age.is_ok_and(|age| age >= FRESH))
 }
 
 /// `code` as it is written to a file: it belongs to the component with this digest and to no other.

@@ -248,6 +248,20 @@ async fn h20_compiled_code_is_refused_and_a_damaged_cache_is_made_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_no_engine_will_load_is_removed_and_what_a_compiler_is_writing_is_left() {
+    let sandbox = Sandbox::new();
+    let compiled = sandbox.directory.path().join("compiled");
+    let (stale, fresh) = (compiled.join(".tmp-left-behind"), compiled.join(".tmp-under-way"));
+    for file in [&stale, &fresh] {
+        fs::write(file, "a component").unwrap();
+    }
+    let hour_ago = std::time::SystemTime::now() - std::time::Duration::from_hours(1);
+    fs::File::options().append(true).open(&stale).unwrap().set_modified(hour_ago).unwrap();
+    let _sandbox = sandbox.reopened();
+    assert!(!stale.exists() && fresh.exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn h20_a_stored_component_that_was_changed_is_not_run() {
     let sandbox = Sandbox::new();
     let bytes = guest("echo");

@@ -20,9 +20,9 @@ pub(crate) struct Row {
     pub(crate) limit: Option<f64>,
     /// `value / limit`.
     pub(crate) ratio: Option<f64>,
-    /// How busy the server and this program kept the processors meanwhile, from 0 to 1.
-    #[serde(skip)]
-    pub(crate) busy: Option<f64>,
+    /// What the same server does with its data in memory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) without_disk: Option<f64>,
 }
 
 /// Everything that was measured.
@@ -36,18 +36,24 @@ pub(crate) struct Report {
 impl Report {
     /// Adds a figure that stands alone, a limit for instance.
     pub(crate) fn add(&mut self, name: &'static str, value: f64, unit: &'static str) {
-        self.push(Row { name, value, unit, limit: None, ratio: None, busy: None });
+        self.push(Row { name, value, unit, limit: None, ratio: None, without_disk: None });
     }
 
     /// Adds a figure beside the limit of the machine.
     pub(crate) fn add_beside(&mut self, name: &'static str, value: f64, unit: &'static str, limit: f64) {
-        self.push(Row { name, value, unit, limit: Some(limit), ratio: Some(value / limit), busy: None });
+        self.push(Row { name, value, unit, limit: Some(limit), ratio: Some(value / limit), without_disk: None });
     }
 
-    /// Adds executions a second beside the limit of the disk. Processors that are busy all the time are a limit too.
-    pub(crate) fn add_throughput(&mut self, name: &'static str, per_second: f64, limit: f64, busy: f64) {
+    /// Adds executions a second beside the limit of the disk, and beside those of the same server without one.
+    pub(crate) fn add_throughput(
+        &mut self,
+        name: &'static str,
+        per_second: f64,
+        limit: f64,
+        without_disk: Option<f64>,
+    ) {
         let (limit, ratio) = (Some(limit), Some(per_second / limit));
-        self.push(Row { name, value: per_second, unit: "1/s", limit, ratio, busy: Some(busy) });
+        self.push(Row { name, value: per_second, unit: "1/s", limit, ratio, without_disk });
     }
 
     fn push(&mut self, row: Row) {

@@ -1,9 +1,10 @@
 //! Durable chains of three tool steps: alone, 32 and 256 at once, and with a long history behind them.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
+use tempfile::TempDir;
 
 use super::Bench;
 use crate::{
@@ -15,6 +16,9 @@ use crate::{
     server::Server,
     workload,
 };
+
+/// A file system without a disk, where the system has one.
+const MEMORY: &str = "/dev/shm";
 
 impl Bench {
     /// Measures the chains.
@@ -33,9 +37,13 @@ impl Bench {
         self.report.add("chain3_rows_kb", rows_kb, "KiB");
         let mut bare = BareChains { database, own: sample.own().cloned().collect(), rows_kb };
 
+        let diskless = self.diskless().await?;
         self.at_1(&server, &mut bare).await?;
-        self.at_32(&server, &mut bare).await?;
-        self.at_256(&server, &mut bare).await?;
+        self.at_32(&server, &mut bare, diskless.as_ref()).await?;
+        self.at_256(&server, &mut bare, diskless.as_ref()).await?;
+        if let Some(Diskless { server, .. }) = diskless {
+            server.stop().await?;
+        }
         self.report.add("load_rss_mb", process::peak_rss_mb(server.pid)?, "MiB");
         self.history(&server, young).await?;
         server.stop().await
@@ -56,12 +64,15 @@ impl Bench {
         Ok(())
     }
 
-    async fn at_32(&mut self, server: &Server, bare: &mut BareChains) -> Result<()> {
-        let Measured { loaded, activity, written } = self.level(server, bare, 32, self.sizes.chains_at_32).await?;
+    async fn at_32(&mut self, server: &Server, bare: &mut BareChains, diskless: Option<&Diskless>) -> Result<()> {
+        let count = self.sizes.chains_at_32;
+        let before = self.without_disk(diskless, 32, count).await?;
+        let Measured { loaded, activity, written } = self.level(server, bare, 32, count).await?;
+        let without_disk = mean(before, self.without_disk(diskless, 32, count).await?);
+        self.add_without_disk("chain3_c32_diskless_exec_per_s", without_disk);
         self.report.add("bare_batch32_exec_per_s", written.per_second(), "1/s");
-        let busy = activity.busy();
-        self.report.add_throughput("chain3_c32_exec_per_s", loaded.per_second(), written.per_second(), busy);
-        self.report.add("chain3_c32_busy", 100.0 * busy, "%");
+        self.report.add_throughput("chain3_c32_exec_per_s", loaded.per_second(), written.per_second(), without_disk);
+        self.report.add("chain3_c32_busy", 100.0 * activity.busy(), "%");
         self.report.add("chain3_c32_p50_ms", loaded.quantile_ms(0.5), "ms");
         self.report.add("chain3_c32_p99_ms", loaded.quantile_ms(0.99), "ms");
         self.report.add("chain3_c32_cpu_us", activity.cpu_us(loaded.count()), "µs");
@@ -70,12 +81,15 @@ impl Bench {
         Ok(())
     }
 
-    async fn at_256(&mut self, server: &Server, bare: &mut BareChains) -> Result<()> {
-        let Measured { loaded, activity, written } = self.level(server, bare, 256, self.sizes.chains_at_256).await?;
+    async fn at_256(&mut self, server: &Server, bare: &mut BareChains, diskless: Option<&Diskless>) -> Result<()> {
+        let count = self.sizes.chains_at_256;
+        let before = self.without_disk(diskless, 256, count).await?;
+        let Measured { loaded, activity, written } = self.level(server, bare, 256, count).await?;
+        let without_disk = mean(before, self.without_disk(diskless, 256, count).await?);
+        self.add_without_disk("chain3_c256_diskless_exec_per_s", without_disk);
         self.report.add("bare_batch256_exec_per_s", written.per_second(), "1/s");
-        let busy = activity.busy();
-        self.report.add_throughput("chain3_c256_exec_per_s", loaded.per_second(), written.per_second(), busy);
-        self.report.add("chain3_c256_busy", 100.0 * busy, "%");
+        self.report.add_throughput("chain3_c256_exec_per_s", loaded.per_second(), written.per_second(), without_disk);
+        self.report.add("chain3_c256_busy", 100.0 * activity.busy(), "%");
         self.report.add("chain3_c256_p50_ms", loaded.quantile_ms(0.5), "ms");
         self.report.add("chain3_c256_p99_ms", loaded.quantile_ms(0.99), "ms");
         self.report.add("chain3_c256_cpu_us", activity.cpu_us(loaded.count()), "µs");
@@ -101,6 +115,30 @@ impl Bench {
         let (loaded, activity) = self.chains(server, connections, count).await?;
         let after = database.measure(own, half, connections, self.sizes.time_max).await?;
         Ok(Measured { loaded, activity, written: before.and(after) })
+    }
+
+    /// The same server with its data in memory, warm.
+    async fn diskless(&self) -> Result<Option<Diskless>> {
+        if !Path::new(MEMORY).is_dir() {
+            return Ok(None);
+        }
+        let data = tempfile::tempdir_in(MEMORY).context("making a data directory in memory")?;
+        let server = self.installed_server(data.path()).await?;
+        self.chains(&server, 32, self.sizes.warm_up).await?;
+        Ok(Some(Diskless { server, _data: data }))
+    }
+
+    /// Half of a load on that server: executions a second.
+    async fn without_disk(&self, diskless: Option<&Diskless>, connections: usize, count: usize) -> Result<Option<f64>> {
+        let Some(Diskless { server, .. }) = diskless else { return Ok(None) };
+        let (loaded, _) = self.chains(server, connections, count / 2).await?;
+        Ok(Some(loaded.per_second()))
+    }
+
+    fn add_without_disk(&mut self, name: &'static str, per_second: Option<f64>) {
+        if let Some(per_second) = per_second {
+            self.report.add(name, per_second, "1/s");
+        }
     }
 
     /// Fills the history, then measures what was measured at the very beginning.
@@ -130,6 +168,12 @@ impl Bench {
     }
 }
 
+/// A server whose data lies in memory: a disk that takes no time.
+struct Diskless {
+    server: Server,
+    _data: TempDir,
+}
+
 /// The same rows in a database with nothing around it.
 struct BareChains {
     database: Bare,
@@ -153,6 +197,10 @@ async fn run_one(server: &Server) -> Result<String> {
     ensure!(done["status"] == "completed", "the chain ended as {done}");
     ensure!(done["output"]["message"] == workload::MESSAGE, "the chain answered {}", done["output"]);
     Ok(done["id"].as_str().context("finding the execution's id")?.to_owned())
+}
+
+fn mean(before: Option<f64>, after: Option<f64>) -> Option<f64> {
+    Some(f64::midpoint(before?, after?))
 }
 
 /// KiB that an execution brought to the disk.
