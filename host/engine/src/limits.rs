@@ -3,6 +3,7 @@
 //! `settled + reserved <= limit` holds for every quantity at every moment; [`Ledger::reserve`] is the only way in.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 /// What to do when a limit of the execution would be passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -194,8 +195,16 @@ impl Amounts {
 pub struct Exceeded {
     /// The guardrail's name as authors write it: `tool_calls_limit`.
     pub limit: String,
-    /// Its value, in the unit of its name.
+    /// Its value; money in millionths of a dollar.
     pub value: u64,
+}
+
+impl Exceeded {
+    /// The value in the unit of the limit's name, as authors write it.
+    #[must_use]
+    pub fn shown(&self) -> Value {
+        if self.limit == "max_cost_dollars" { json!(self.value as f64 / 1e6) } else { json!(self.value) }
+    }
 }
 
 /// What one holder of limits (an execution, a step) has spent and promised.

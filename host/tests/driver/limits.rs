@@ -107,8 +107,7 @@ fn check_stopped(row: &Row, level: Level, finished: &Finished) {
     assert_eq!(failure.code, row.code, "{about}: {failure:?}");
     let details = failure.details.as_ref().unwrap_or_else(|| panic!("{about}: {failure:?}")).value().clone();
     assert_eq!(details["limit"], row.name, "{about}: {failure:?}");
-    let unit = if row.name == "max_cost_dollars" { 1e6 } else { 1.0 };
-    let value = details["value"].as_f64().unwrap() / unit;
+    let value = details["value"].as_f64().unwrap();
     assert!((value - row.value.as_f64().unwrap()).abs() < 0.01, "{about}: {failure:?}");
     let whole = level == Level::Workflow && row.code == FailureCode::Timeout;
     assert_eq!(finished.execution.row.status == Status::Timeout, whole, "{about}");

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use weir_engine::{
     event::{Event, Record},
+    failure::FailureCode,
     id::CallId,
 };
 use weir_host::{
@@ -119,4 +120,20 @@ async fn a_question_waits_until_nothing_else_of_its_call_is_under_way() {
     assert_eq!(requests, 5, "{told}");
     let execution = bench.store.execution(&id).await.unwrap().unwrap();
     assert_eq!((execution.usage.requests, execution.usage.tool_calls), (5, 4), "nothing was made twice");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_time_of_an_agent_that_is_called_goes_on_while_a_person_is_asked() {
+    let bench = bench().await;
+    bench.grant(asked_for_leave()).await;
+    let called = json!({ "agent": "orders.act", "guardrails": { "timeout_seconds": 2 } });
+    let saved = bench.save(workflow("call orders.act call echo.run 1,;", json!([called]))).await;
+    let id = bench.start(&saved, json!({})).await;
+    let asks = questions(&bench.log_until(&id, |log| questions(log).len() == 1).await);
+    let wait = json!({ "id": "wait", "type": "tool", "tool": "h9_sleep.run", "guardrails": { "timeout_seconds": 2 } });
+    let waited = bench.run(json!({ "name": "waits", "steps": [wait] }), json!({})).await;
+    assert_eq!(waited.execution.row.failure.unwrap().code, FailureCode::Timeout);
+    bench.allow(&id, asks[0]).await;
+    let told = output(&bench, &id).await;
+    assert_eq!(told[0], "timeout: orders.act took longer than its own timeout of 2000 ms");
 }

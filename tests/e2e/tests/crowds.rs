@@ -207,7 +207,7 @@ async fn g1_money_is_not_overspent_by_answers_as_long_as_they_may_be() -> Result
     model.answer_only(usize::MAX);
     let host = data.start().await?;
     let paused = until_paused(&host.api, &id).await?;
-    ensure!(paused["paused"] == json!({ "limit": "max_cost_dollars", "value": 2_000_000 }), "{paused:#}");
+    ensure!(paused["paused"] == json!({ "limit": "max_cost_dollars", "value": 2.0 }), "{paused:#}");
     let asked = model.asked();
     let spent: u64 = asked.iter().map(cost).sum();
     ensure!(spent <= 2_000_000, "{spent} microdollars were spent: overshoot");

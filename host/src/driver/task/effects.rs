@@ -9,7 +9,7 @@ use weir_engine::{
     failure::{Failure, FailureCode},
     id::{CallId, EffectId},
     json::Json,
-    limits::{Amounts, Exceeded, Ledger, Limits, Room},
+    limits::{Amounts, Ledger, Limits, Room},
 };
 
 use super::Task;
@@ -199,7 +199,8 @@ fn admitted_within(
     within: &[(EffectId, Limits)],
     amounts: &Amounts,
 ) -> Result<(), Failure> {
-    execution.admits_within(call, within, amounts).map_err(|(effect, Exceeded { limit, value })| {
+    execution.admits_within(call, within, amounts).map_err(|(effect, exceeded)| {
+        let (limit, value) = (&exceeded.limit, exceeded.shown());
         let message = format!(
             "the agent would pass its own {limit} = {value}; raise the limit in agent_config.tools, or let it do less"
         );
