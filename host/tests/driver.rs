@@ -3,7 +3,9 @@
 mod budgets;
 mod cancel;
 pub(crate) mod effects;
+pub(crate) mod limits;
 mod metrics;
+mod nested;
 mod people;
 mod powers;
 pub(crate) mod support;

@@ -83,6 +83,7 @@ CREATE TABLE deliveries (
 
 CREATE INDEX deliveries_by_trigger ON deliveries (trigger_id, id);
 CREATE INDEX deliveries_refused ON deliveries (trigger_id, id) WHERE verdict = 'refused';
+CREATE INDEX deliveries_by_age ON deliveries (received_at);
 
 -- Secrets, sealed with the key of the data directory. A name may have several values at once, for rotation.
 CREATE TABLE secrets (

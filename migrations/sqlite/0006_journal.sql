@@ -6,7 +6,7 @@ CREATE TABLE journal (
     call           INTEGER NOT NULL,
     generation     INTEGER NOT NULL, -- how many attempts of the call had failed: each begins anew
     effect         TEXT    NOT NULL, -- which one: 3, and 3/1 for the first of what the third asked for
-    kind           TEXT    NOT NULL CHECK (kind IN ('model', 'tool', 'http', 'kv', 'stream', 'budget')),
+    kind           TEXT    NOT NULL CHECK (kind IN ('model', 'tool', 'http', 'kv', 'stream', 'budget', 'tools')),
     name           TEXT    NOT NULL, -- the model, the tool, the method and host, the operation and key
     request_hash   TEXT    NOT NULL, -- SHA-256 of what was asked for, in hex
     request        TEXT,             -- JSON; NULL where it is long: then it is among the documents

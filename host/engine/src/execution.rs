@@ -29,7 +29,7 @@ use crate::{
     graph::Graph,
     id::{CallId, EffectId, ScopeId, Seq, Timestamp},
     json::Json,
-    limits::{Ledger, Limits, Room, Shared},
+    limits::{Amounts, Exceeded, Ledger, Limits, Room, Shared},
 };
 
 /// The option that lets an agent call the tool that it wants to call.
@@ -201,6 +201,12 @@ impl Execution {
         known.is_some_and(|effect| effect.over || effect.promised.is_some())
     }
 
+    /// The effects of an open call that have begun and are not over.
+    pub fn under_way(&self, call: CallId) -> impl Iterator<Item = &EffectId> {
+        let effects = self.state.visits.get(&call).into_iter().flat_map(|visit| &visit.effects);
+        effects.filter(|(_, effect)| effect.promised.is_some()).map(|(at, _)| at)
+    }
+
     /// What people said about a tool that an open call wants to call; `None` while nobody said anything.
     #[must_use]
     pub fn verdict(&self, call: CallId, effect: &EffectId) -> Option<&Verdict> {
@@ -220,14 +226,37 @@ impl Execution {
     /// What is left under limits that only the effects of one effect of an open call have: an agent that it called.
     #[must_use]
     pub fn room_within(&self, call: CallId, effect: &EffectId, limits: &Limits) -> Room {
-        let Some(visit) = self.state.visits.get(&call) else { return Room::NONE };
+        self.ledger_within(call, effect).map_or(Room::NONE, |ledger| ledger.room(limits))
+    }
+
+    /// Whether the agents that a call runs in, outermost first, leave room for `ask` under limits of their own, which are
+    /// inside those of the step.
+    ///
+    /// # Errors
+    /// The innermost one that does not, and its limit.
+    pub fn admits_within<'l>(
+        &self,
+        call: CallId,
+        within: &'l [(EffectId, Limits)],
+        ask: &Amounts,
+    ) -> Result<(), (&'l EffectId, Exceeded)> {
+        for (effect, limits) in within.iter().rev() {
+            let ledger = self.ledger_within(call, effect).unwrap_or_default();
+            ledger.admits(limits, ask).map_err(|exceeded| (effect, exceeded))?;
+        }
+        Ok(())
+    }
+
+    /// What the effects of one effect of an open call have spent and were promised.
+    fn ledger_within(&self, call: CallId, effect: &EffectId) -> Option<Ledger> {
+        let visit = self.state.visits.get(&call)?;
         let inside = visit.effects.range(effect.clone()..).skip_while(|(at, _)| *at == effect);
         let mut ledger = Ledger::default();
         for (_, inner) in inside.take_while(|(at, _)| at.is_within(effect)) {
             ledger.settled = ledger.settled.plus(&inner.used);
             ledger.reserved = ledger.reserved.plus(&inner.promised.unwrap_or_default());
         }
-        ledger.room(limits)
+        Some(ledger)
     }
 
     /// Whether a request to a model may be sent to an open call's model though nobody knows its price.

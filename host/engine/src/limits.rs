@@ -5,6 +5,7 @@
 mod shared;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 pub use self::shared::{Shared, Whose};
 
@@ -204,8 +205,16 @@ impl Amounts {
 pub struct Exceeded {
     /// The guardrail's name as authors write it: `tool_calls_limit`.
     pub limit: String,
-    /// Its value, in the unit of its name.
+    /// Its value; money in millionths of a dollar.
     pub value: u64,
+}
+
+impl Exceeded {
+    /// The value in the unit of the limit's name, as authors write it.
+    #[must_use]
+    pub fn shown(&self) -> Value {
+        if self.limit == "max_cost_dollars" { json!(self.value as f64 / 1e6) } else { json!(self.value) }
+    }
 }
 
 /// What one holder of limits (an execution, a step) has spent and promised.

@@ -2,6 +2,7 @@
 //! happens, the replayed state is the live state, no limit is passed, and it ends.
 
 mod cancels;
+mod purses;
 
 use serde_json::{Value, json};
 use weir_engine::{

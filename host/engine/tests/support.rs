@@ -1,5 +1,6 @@
 //! What the engine's tests share: seeded chance, random workflows, and a world that runs them.
 
+pub(crate) mod books;
 pub(crate) mod dice;
 pub(crate) mod generator;
 pub(crate) mod plan;

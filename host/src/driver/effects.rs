@@ -25,7 +25,7 @@ use std::{
 
 use futures_util::future::BoxFuture;
 use serde::Serialize;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OnceCell, mpsc, oneshot};
 use weir_engine::{
     definition::AgentTool,
     execution::Verdict,
@@ -52,6 +52,8 @@ use crate::{
 
 /// Where the numbers of looks at the budget begin: apart, so that the others have none missing for people.
 const BUDGETS_FROM: u32 = 1 << 29;
+/// The number of the look at the list of tools, apart for the same reason.
+const TOOLS_AT: u32 = 1 << 28;
 
 /// What all effects of one call share, those of the tools and agents that it calls included.
 pub(super) struct Shared {
@@ -81,6 +83,10 @@ pub(super) struct Running {
     target: Arc<Target>,
     template: PluginCall,
     tools: Vec<Callable>,
+    /// The tools as the call was first told of them.
+    listed: OnceCell<Json>,
+    /// The tools that its model asked for last, and that were not called yet.
+    wanted: Mutex<Vec<Wanted>>,
     /// The limits of the agents around it that are below the step's, outermost first.
     within: Vec<(EffectId, Limits)>,
     /// How many effects it has asked for.
@@ -105,6 +111,14 @@ struct Callable {
     terms: AgentTool,
     /// Whether its plugin asks for it and was granted it, and not the step's author listed it.
     is_granted: bool,
+}
+
+/// A tool that a model wants called.
+struct Wanted {
+    /// The model's own name for the call.
+    id: String,
+    tool: String,
+    input: Json,
 }
 
 /// The host of one running call.
@@ -135,13 +149,15 @@ struct Entry {
     request: Json,
     /// When it was asked for.
     at: Timestamp,
+    /// The name that a model gave to it, where a model wanted it.
+    call_id: Option<String>,
 }
 
 impl Entry {
     fn new(id: EffectId, kind: EffectKind, name: impl Into<String>, request: &impl Serialize) -> Self {
         let request = serde_json::to_value(request).map_or_else(|_| Json::null(), Json::from_value);
         let hash = sha256_hex(format!("{}\n{}", kind.as_str(), request.text()).as_bytes());
-        Self { id, kind, name: name.into(), hash, request, at: store::now() }
+        Self { id, kind, name: name.into(), hash, request, at: store::now(), call_id: None }
     }
 }
 
@@ -166,6 +182,8 @@ impl Running {
             target,
             template,
             tools,
+            listed: OnceCell::new(),
+            wanted: Mutex::default(),
             within,
             asked: AtomicU32::new(0),
             same: Mutex::default(),
@@ -237,7 +255,7 @@ impl Running {
     }
 
     fn begun(&self, entry: &Entry) -> Companion {
-        let Entry { id, kind, name, hash, request, at: _ } = entry;
+        let Entry { id, kind, name, hash, request, at: _, call_id: _ } = entry;
         Companion::EffectBegun(EffectBegun {
             key: self.key(id),
             kind: *kind,
@@ -329,6 +347,25 @@ impl Running {
         room
     }
 
+    /// The tools that the call may use, recorded when it first asks: an agent decides by them, and must decide the same
+    /// when it runs again, whatever was granted or taken away meanwhile.
+    async fn tools_listed(&self) -> Json {
+        self.listed.get_or_init(|| self.look_at_tools()).await.clone()
+    }
+
+    async fn look_at_tools(&self) -> Json {
+        let entry = Entry::new(self.at.child(TOOLS_AT), EffectKind::Tools, "tools", &());
+        if let Ok(Some(Ok(known))) = self.known(&entry).await {
+            return known;
+        }
+        let shown = Json::from_value(self.tools_shown());
+        // The next effect that matters outside waits until this is on disk, too.
+        if self.begin(Ask::Nothing(entry.id.clone()), &[&entry], false).await.is_ok() {
+            drop(self.end(&entry, Done::free(Ok(shown.clone())), false).await);
+        }
+        shown
+    }
+
     async fn verdicts(&self, asks: Vec<weir_engine::execution::Ask>) -> Vec<Verdict> {
         let call = self.shared.call;
         self.ask(|reply| News::Leave { call, asks, reply }).await
@@ -395,8 +432,9 @@ impl CallHost for EffectHost {
         }
     }
 
-    fn tools(&self) -> Json {
-        Json::from_value(self.0.tools_shown())
+    fn tools(&self) -> BoxFuture<'static, Json> {
+        let running = self.0.clone();
+        Box::pin(async move { running.tools_listed().await })
     }
 
     fn budget(&self) -> BoxFuture<'static, Budget> {

@@ -7,6 +7,7 @@ mod effects;
 mod people;
 
 use std::{
+    collections::BTreeMap,
     future::{Future, pending},
     pin::Pin,
     sync::Arc,
@@ -99,6 +100,8 @@ pub(super) struct Task {
     pending_bytes: usize,
     /// What is written with them.
     companions: Vec<Companion>,
+    /// What people will be asked for running calls when all else of them is over.
+    asks: BTreeMap<CallId, Vec<execution::Ask>>,
     /// The number of the last event on disk.
     stored: Seq,
     /// With the store.
@@ -143,6 +146,7 @@ impl Task {
             pending: Vec::new(),
             pending_bytes: 0,
             companions: Vec::new(),
+            asks: BTreeMap::new(),
             stored: 0,
             appending: None,
             replies: Vec::new(),
@@ -272,6 +276,10 @@ impl Task {
         }
         if !self.flight.is_empty() {
             self.flight.retain(|call, attempt| asked.contains(&(call, attempt)));
+        }
+        if !self.asks.is_empty() {
+            let flight = &self.flight;
+            self.asks.retain(|call, _| asked.iter().any(|(of, attempt)| of == call && flight.contains(*of, *attempt)));
         }
         if self.stop_at.is_some() {
             return;

@@ -14,6 +14,7 @@ wasmtime::component::bindgen!({
         "weir:plugin/model.[method]chat.send": async | trappable,
         "weir:plugin/tools.call": async | trappable,
         "weir:plugin/tools.call-all": async | trappable,
+        "weir:plugin/tools.list": async | trappable,
         default: trappable,
     },
     exports: { default: async },

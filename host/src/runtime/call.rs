@@ -19,7 +19,7 @@ use super::{
     catalog::{LoadError, Ready, is_digest},
     imports::{CallContext, CallState, log::locked},
     limits::{FUEL_DEFAULT, FUEL_MAX, HOSTCALL_BYTES_MAX, MEMORY_BYTES_DEFAULT, MEMORY_BYTES_MAX, OWN_HANDLES_MAX},
-    outcome::{DeadlinePassed, Phase, accepted, failure, timed_out},
+    outcome::{DeadlinePassed, Phase, accepted, failure, timed_out, with_limit},
 };
 
 impl Runtime {
@@ -56,6 +56,7 @@ impl Runtime {
             Ok(Err((phase, error))) => Err(failure(&error, phase, last_words(&store))),
             Err(_) => Err(timed_out()),
         };
+        let result = result.map_err(|failure| with_limit(failure, fuel, call.timeout));
         CallOutcome { result, report: report(&store, fuel) }
     }
 

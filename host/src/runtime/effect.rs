@@ -233,8 +233,8 @@ pub trait CallHost: Send + Sync {
     fn effect(&self, effect: Effect) -> BoxFuture<'static, Result<Json, Failure>>;
 
     /// The tools that the call may use: an array of `{name, title, description, input_schema, output_schema}`.
-    fn tools(&self) -> Json {
-        Json::from_value(serde_json::Value::Array(Vec::new()))
+    fn tools(&self) -> BoxFuture<'static, Json> {
+        Box::pin(std::future::ready(Json::from_value(serde_json::Value::Array(Vec::new()))))
     }
 
     /// What is left under all limits around the call.

@@ -1,5 +1,7 @@
 //! How a call ended: every way to fail has its own code. The one table from the runtime's errors to failures.
 
+use std::time::Duration;
+
 use serde_json::json;
 use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace, component::ResourceTableError};
 use wasmtime_wasi::I32Exit;
@@ -75,7 +77,9 @@ pub(super) fn failure(error: &wasmtime::Error, phase: Phase, last_words: Option<
 
 fn by_type(error: &wasmtime::Error) -> Option<Failure> {
     if let Some(exceeded) = error.downcast_ref::<MemoryExceeded>() {
-        let details = json!({ "limit_bytes": exceeded.limit_bytes, "wanted_bytes": exceeded.wanted_bytes });
+        let megabytes = exceeded.limit_bytes as f64 / f64::from(1 << 20);
+        let details = json!({ "limit": "memory_limit_mb", "value": megabytes, "limit_bytes": exceeded.limit_bytes,
+            "wanted_bytes": exceeded.wanted_bytes });
         return Some(Failure::new(FailureCode::MemoryLimit, exceeded.to_string()).with_details(details));
     }
     if let Some(exceeded) = error.downcast_ref::<TablesExceeded>() {
@@ -101,6 +105,19 @@ fn by_type(error: &wasmtime::Error) -> Option<Failure> {
 /// The failure of a call that was still running at its deadline.
 pub(super) fn timed_out() -> Failure {
     Failure::new(FailureCode::Timeout, "the call took longer than it may")
+}
+
+/// A failure that tells of the limit that was met, as authors name it, with its value.
+pub(super) fn with_limit(failure: Failure, fuel: u64, timeout: Duration) -> Failure {
+    let (message, limit, value) = if failure.code == FailureCode::FuelExhausted {
+        (format!("the call used up its fuel of {fuel}"), "fuel_limit", json!(fuel))
+    } else if failure.code == FailureCode::Timeout {
+        let seconds = timeout.as_secs_f64();
+        (format!("the call took longer than the {seconds} s that it may"), "timeout_seconds", json!(seconds))
+    } else {
+        return failure;
+    };
+    Failure::new(failure.code, message).with_details(json!({ "limit": limit, "value": value }))
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "all other traps are one failure")]

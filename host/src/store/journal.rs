@@ -41,6 +41,8 @@ pub enum EffectKind {
     Stream,
     /// A look at what is left to spend: when a call is made again, it must see the same.
     Budget,
+    /// A look at the tools that the call may use: the same holds.
+    Tools,
 }
 
 impl EffectKind {
@@ -54,11 +56,12 @@ impl EffectKind {
             Self::Kv => "kv",
             Self::Stream => "stream",
             Self::Budget => "budget",
+            Self::Tools => "tools",
         }
     }
 
     fn of(text: &str) -> Option<Self> {
-        [Self::Model, Self::Tool, Self::Http, Self::Kv, Self::Stream, Self::Budget]
+        [Self::Model, Self::Tool, Self::Http, Self::Kv, Self::Stream, Self::Budget, Self::Tools]
             .into_iter()
             .find(|kind| kind.as_str() == text)
     }

@@ -67,6 +67,8 @@ pub(super) struct StepChange {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Approval<'r> {
     pub(super) call: CallId,
+    /// The visit of the step that waits for the answer.
+    pub(super) visit: CallId,
     pub(super) step_id: &'r str,
     pub(super) path: &'r str,
     pub(super) request: &'r str,
@@ -121,7 +123,7 @@ impl<'r> Changes<'r> {
             }
             Event::Deferred { call, step, path, request, due, .. } => {
                 self.change(*call, StepChange { status: Some(StepStatus::AwaitingHuman), ..StepChange::default() });
-                self.ask(record, step, path, request, *due);
+                self.ask(record, *call, step, path, request, *due);
             }
             Event::Lapsed { call } => self.close(*call, ApprovalStatus::Lapsed, at, None),
             Event::Withdrawn { call } => self.close(*call, ApprovalStatus::Withdrawn, at, None),
@@ -158,7 +160,7 @@ impl<'r> Changes<'r> {
         let mut status = StepStatus::Running;
         if let Work::Human { request, due } = work {
             status = StepStatus::AwaitingHuman;
-            self.ask(record, step, path, request, *due);
+            self.ask(record, call, step, path, request, *due);
         }
         self.here.insert(call, self.steps.len());
         self.steps.push(Step {
@@ -177,11 +179,20 @@ impl<'r> Changes<'r> {
     }
 
     /// A question, named by the event that asks it.
-    fn ask(&mut self, record: &Record, step_id: &'r str, path: &'r str, request: &'r Json, due: Option<Timestamp>) {
+    fn ask(
+        &mut self,
+        record: &Record,
+        visit: CallId,
+        step_id: &'r str,
+        path: &'r str,
+        request: &'r Json,
+        due: Option<Timestamp>,
+    ) {
         let call = CallId(record.seq);
         self.asked_here.insert(call, self.approvals.len());
         self.approvals.push(Approval {
             call,
+            visit,
             step_id,
             path,
             request: request.text(),

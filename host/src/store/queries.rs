@@ -239,17 +239,23 @@ WRITE_CHANGES = "UPDATE executions SET status = j.value->>3, current_step_id = j
      FROM json_each(?) AS j \
      WHERE step_executions.execution_id = j.value->>0 AND step_executions.call = j.value->>1 AND ordinal = 0;";
 
-/// What the appends of a batch change about questions, in bulk.
+/// What the appends of a batch change about questions, in bulk. A step whose agent waited for leave goes on when nobody is
+/// asked any more.
 WRITE_QUESTIONS = "INSERT INTO approvals (execution_id, call, workflow_id, workflow_name, requester, step_id, path, \
-     status, request, request_digest, approvers, requested_at, due, closed_at, decision) \
+     status, request, request_digest, approvers, requested_at, due, closed_at, decision, visit) \
      SELECT j.value->>0, j.value->>1, e.workflow_id, e.workflow_name, \
      CASE WHEN e.started_by GLOB 'user:*' THEN substr(e.started_by, 6) ELSE e.started_by END, j.value->>2, j.value->>3, \
      j.value->>4, j.value->>5, j.value->>6, j.value->>7, j.value->>'$[8][0]', j.value->>'$[8][1]', \
-     j.value->>'$[8][2]', j.value->>9 \
+     j.value->>'$[8][2]', j.value->>9, j.value->>10 \
      FROM json_each(?) AS j JOIN executions AS e ON e.id = j.value->>0;\
      UPDATE approvals SET status = j.value->>2, closed_at = j.value->>3, decision = j.value->>4 \
      FROM json_each(?) AS j \
      WHERE approvals.execution_id = j.value->>0 AND approvals.call = j.value->>1 AND status = 'pending';\
+     UPDATE step_executions SET status = 'running' FROM json_each(?) AS j \
+     JOIN approvals AS a ON a.execution_id = j.value->>0 AND a.call = j.value->>1 AND a.visit <> a.call \
+     WHERE step_executions.execution_id = a.execution_id AND step_executions.call = a.visit AND ordinal = 0 \
+     AND step_executions.status = 'awaiting_human' AND NOT EXISTS (SELECT 1 FROM approvals AS p \
+     WHERE p.execution_id = a.execution_id AND p.visit = a.visit AND p.status = 'pending');\
      UPDATE approvals SET approvers = j.value->>2 FROM json_each(?) AS j \
      WHERE approvals.execution_id = j.value->>0 AND approvals.call = j.value->>1;\
      INSERT INTO decisions (execution_id, call, person, decides, request_digest, decision, at) \

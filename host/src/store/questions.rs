@@ -16,6 +16,8 @@ use crate::hex::sha256_hex;
 pub(super) struct Questions {
     asked: Rows,
     closed: Rows,
+    /// All that are not open any more, those that were asked here as well.
+    over: Rows,
     reassigned: Rows,
     decisions: Rows,
     notices: Rows,
@@ -28,10 +30,14 @@ impl Questions {
         let mut questions = Self::default();
         for approval in &changes.approvals {
             questions.ask(id, approval)?;
+            if approval.change.is_some() {
+                questions.over.push(&(id, approval.call))?;
+            }
         }
         for (call, change) in &changes.approval_changes {
             let decision = change.decision.map(serde_json::to_string).transpose()?;
             questions.closed.push(&(id, call, change.status.as_str(), change.closed_at, decision))?;
+            questions.over.push(&(id, call))?;
         }
         for (call, approvers) in &changes.reassigned {
             questions.reassigned.push(&(id, call, serde_json::to_string(approvers)?))?;
@@ -53,7 +59,7 @@ impl Questions {
         let digest = sha256_hex(a.request.as_bytes());
         let approvers = serde_json::to_string(&a.approvers)?;
         let times = (a.requested_at, a.due, closed_at);
-        let row = (id, a.call, a.step_id, a.path, status, a.request, digest, approvers, times, decision);
+        let row = (id, a.call, a.step_id, a.path, status, a.request, digest, approvers, times, decision, a.visit);
         self.asked.push(&row)?;
         for (ordinal, channel) in (0_u32..).zip(&a.channels) {
             let is_ui = *channel == NoticeRow::UI;
@@ -82,6 +88,7 @@ impl Questions {
         for Prepared { questions, .. } in group {
             all.asked.extend(&questions.asked);
             all.closed.extend(&questions.closed);
+            all.over.extend(&questions.over);
             all.reassigned.extend(&questions.reassigned);
             all.decisions.extend(&questions.decisions);
             all.notices.extend(&questions.notices);
@@ -95,7 +102,7 @@ impl Questions {
         &self,
         query: Query<'q, sqlx::Sqlite, SqliteArguments>,
     ) -> Query<'q, sqlx::Sqlite, SqliteArguments> {
-        let tables = [&self.asked, &self.closed, &self.reassigned, &self.decisions, &self.notices];
+        let tables = [&self.asked, &self.closed, &self.over, &self.reassigned, &self.decisions, &self.notices];
         tables.into_iter().fold(query, |query, rows| query.bind(rows.finish()))
     }
 }

@@ -21,13 +21,18 @@ use super::support::{Bench, answer};
 
 /// A bench whose model `default` answers by these rules.
 pub(super) async fn bench(rules: Value, model: Value) -> Bench {
-    let directory = tempfile::tempdir().unwrap();
-    let config = config(&directory, &rules, model);
-    let bench = Bench::open(directory, config).await;
+    let bench = bench_with(rules, model).await;
     for name in ["agent", "text"] {
         bench.install_plugin(name).await;
     }
     bench
+}
+
+/// The same without plugins.
+pub(crate) async fn bench_with(rules: Value, model: Value) -> Bench {
+    let directory = tempfile::tempdir().unwrap();
+    let config = config(&directory, &rules, model);
+    Bench::open(directory, config).await
 }
 
 pub(super) fn config(directory: &TempDir, rules: &Value, model: Value) -> DriverConfig {

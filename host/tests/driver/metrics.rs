@@ -3,7 +3,7 @@
 use serde_json::json;
 use weir_host::metrics::Levels;
 
-use super::support::Bench;
+use super::{effects::bench_with, support::Bench};
 
 impl Bench {
     /// The value of a series; 0 where it is not told of.
@@ -27,6 +27,22 @@ async fn calls_are_counted_by_kind_and_failures_by_code() {
     assert_eq!(calls("kind=\"tool\",outcome=\"failed\""), 1.0);
     assert_eq!(bench.counted("weir_plugin_failures_total{kind=\"tool\",code=\"plugin_trap\"}"), 1.0);
     assert_eq!(bench.counted("weir_plugin_calls_running{kind=\"tool\"}"), 0.0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn limits_of_agents_that_agents_call_are_counted() {
+    let bench = bench_with(json!([{ "answer": { "text": "yes" } }]), json!({})).await;
+    for guest in ["echo", "orders"] {
+        bench.install(guest).await;
+    }
+    let called = json!({ "agent": "orders.act", "guardrails": { "request_limit": 1 } });
+    let act = json!({ "id": "act", "type": "agent", "agent": "orders.act",
+        "agent_prompt": { "order": "call orders.act ask a,ask b,;call orders.act ask c,ask d,;ask e;" },
+        "agent_config": { "tools": [called] } });
+    let finished = bench.run(json!({ "name": "called", "steps": [act] }), json!({})).await;
+    assert!(finished.execution.row.failure.is_none(), "{:?}", finished.execution.row.failure);
+    assert_eq!(bench.counted("weir_limits_hit_total{limit=\"request_limit\"}"), 2.0);
+    assert_eq!(finished.execution.row.usage.requests, 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]

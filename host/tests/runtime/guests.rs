@@ -20,7 +20,7 @@ use super::{
     powers::h10_powers,
     support::{each, ends_in_time, failed, json, perform, request, run, shared},
 };
-use crate::driver::effects::h25_greedy;
+use crate::driver::{effects::h25_greedy, limits::orders};
 
 include!(concat!(env!("OUT_DIR"), "/guests.rs"));
 
@@ -191,8 +191,8 @@ impl CallHost for Echoing {
         })
     }
 
-    fn tools(&self) -> Json {
-        json(r#"[{"name":"echo.run"}]"#)
+    fn tools(&self) -> BoxFuture<'static, Json> {
+        Box::pin(async { json(r#"[{"name":"echo.run"}]"#) })
     }
 }
 

@@ -1,7 +1,7 @@
 //! What an agent did in a step, as the API, the metrics and the collector tell it: all of them agree.
 
 use serde_json::{Value, json};
-use weir_host::client::Sent;
+use weir_host::{client::Sent, spans::otlp::Span};
 
 use super::{
     spans::Collector,
@@ -66,9 +66,32 @@ async fn what_an_agent_did_is_told_everywhere_the_same() {
     assert_eq!((named("chat "), named("execute_tool echo.run"), named("step ask"), named("step each")), (4, 4, 2, 1));
     let step = spans.iter().find(|span| span.name == "step ask").unwrap();
     assert!(spans.iter().any(|span| span.name.starts_with("chat") && span.parent_span_id == step.span_id));
+    check_call_ids(&host, &base, &spans).await;
     let told = format!("{spans:?}{metrics}");
     assert!(!told.contains("canary"), "what is said to models is neither in spans nor in metrics");
     host.running.stop().await;
+}
+
+/// Each tool's span has the name that the model gave to the call.
+async fn check_call_ids(host: &TestHost, base: &str, spans: &[Span]) {
+    let mut wanted = Vec::new();
+    for visit in 1..=2 {
+        let shown = host.client.get(&format!("{base}/ask/transcript?visit={visit}")).await.unwrap();
+        let calls = shown["items"][0]["answer"]["tool_calls"].as_array().unwrap().clone();
+        wanted.extend(calls.iter().map(|call| call["id"].as_str().unwrap().to_owned()));
+    }
+    let id = |span: &Span| {
+        let found = span.attributes.iter().find(|attribute| attribute.key == "gen_ai.tool.call.id");
+        format!("{:?}", found.and_then(|attribute| attribute.value.clone()))
+    };
+    let tools = spans.iter().filter(|span| span.name == "execute_tool echo.run");
+    let mut told: Vec<String> = tools.map(id).collect();
+    wanted.sort();
+    told.sort();
+    assert_eq!(wanted.len(), 4, "{wanted:?}");
+    for (told, wanted) in told.iter().zip(&wanted) {
+        assert!(told.contains(&format!("{wanted:?}")), "{told} is not {wanted}");
+    }
 }
 
 /// The transcript, by path, by id and visit, and by the visit's own number; page by page it is the same.

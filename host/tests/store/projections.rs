@@ -6,7 +6,7 @@ use weir_engine::{
     event::{Event, LogLine, Report, Skipped, StepType, Work},
     execution::Status,
     failure::{Failure, FailureCode},
-    id::{CallId, ScopeId},
+    id::{CallId, EffectId, ScopeId},
     json::Json,
     limits::Amounts,
 };
@@ -75,7 +75,28 @@ fn everything(id: &Arc<str>) -> Vec<Event> {
         completed(28),
         human("passed on"),
         reassigned(34, &["kim"]),
+        tool("allowed"),
+        wants_leave(36, "allowed"),
+        wants_leave(36, "allowed"),
+        decided(37),
+        decided(38),
+        tool("half allowed"),
+        wants_leave(41, "half allowed"),
+        wants_leave(41, "half allowed"),
+        decided(42),
     ]
+}
+
+/// The agent of a visit wants to call a tool, and asks.
+fn wants_leave(call: u64, path: &str) -> Event {
+    Event::Deferred {
+        call: CallId(call),
+        effect: EffectId::CALL.child(1),
+        step: path.into(),
+        path: path.into(),
+        request: Json::parse(r#"{"tool":"text.count"}"#).unwrap(),
+        due: None,
+    }
 }
 
 async fn rows(store: &Store, id: &str) -> (Vec<StepRow>, Vec<ApprovalRow>) {
@@ -138,6 +159,8 @@ async fn each_step_shows_how_it_went() {
         ("running", Running, 0, 0),
         ("shared", Completed, 0, 0),
         ("passed on", AwaitingHuman, 0, 0),
+        ("allowed", Running, 0, 0),
+        ("half allowed", AwaitingHuman, 0, 0),
     ];
     assert_eq!(seen, expected);
     let tried = &steps[0];
@@ -158,6 +181,10 @@ async fn each_step_shows_how_it_went() {
         ("open", Pending),
         ("shared", Decided),
         ("passed on", Pending),
+        ("allowed", Decided),
+        ("allowed", Decided),
+        ("half allowed", Decided),
+        ("half allowed", Pending),
     ];
     assert_eq!(asked, expected);
     assert_eq!(

@@ -43,7 +43,8 @@ pub enum Tool {
     Name(String),
     /// Its name, and what the host is to do about it, such as asking a person before each call.
     Object {
-        /// The name.
+        /// The name; `agent` where another agent is meant.
+        #[serde(alias = "agent")]
         tool: String,
     },
 }

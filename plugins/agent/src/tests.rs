@@ -75,6 +75,8 @@ fn the_step_lists_the_tools() {
     let listed = host(json!({ "tools": ["math.add", { "tool": "math.long", "approval": "required" }] }));
     let ran = run(&listed.answers([text("ok")]), json!("Go"));
     assert_eq!(ran.turns[0].turn.options["tools"], json!(["math.add", "math.long"]));
+    let agent = host(json!({ "tools": [{ "agent": "math.add", "guardrails": { "request_limit": 2 } }] }));
+    assert_eq!(run(&agent.answers([text("ok")]), json!("Go")).turns[0].turn.options["tools"], json!(["math.add"]));
     let ran = run(&host(json!({ "tools": ["math.mul"] })), json!("Go"));
     let failure = ran.result.unwrap_err();
     assert_eq!((failure.code(), ran.turns.len()), ("denied", 0));

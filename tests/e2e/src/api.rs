@@ -344,6 +344,18 @@ impl Events {
         Ok(self.ready.drain(..).collect())
     }
 
+    /// All bytes of the stream that were not read yet, up to its end.
+    ///
+    /// # Errors
+    /// The stream broke off.
+    pub async fn raw(mut self) -> Result<Vec<u8>> {
+        while let Some(frame) = self.body.frame().await {
+            let frame = frame.context("reading a stream of events")?;
+            self.buffer.extend_from_slice(frame.data_ref().map_or(&[][..], |data| data));
+        }
+        Ok(self.buffer)
+    }
+
     fn split(&mut self) -> Result<()> {
         while let Some(end) = self.buffer.windows(2).position(|pair| pair == b"\n\n") {
             let frame: Vec<u8> = self.buffer.drain(..end + 2).collect();

@@ -8,8 +8,10 @@ pub mod clock;
 pub mod host;
 pub mod ledger;
 pub mod log;
+pub mod model;
 pub mod program;
 
 pub use api::{Answer, Api, Event, Events};
 pub use clock::Clock;
 pub use host::{Data, Host};
+pub use model::{Asked, Model, Said};

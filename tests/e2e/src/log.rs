@@ -63,6 +63,8 @@ struct Checker {
     places: HashSet<(u64, String, u64)>,
     paths: HashSet<String>,
     scopes: HashSet<(u64, u64)>,
+    /// Questions about tools, and whether they were decided.
+    questions: HashMap<u64, bool>,
     told: Told,
 }
 
@@ -97,8 +99,17 @@ impl Checker {
                 visit.attempt = attempt;
                 Ok(())
             }
+            "deferred" => {
+                self.open(event)?;
+                self.questions.insert(event.seq, false);
+                Ok(())
+            }
             "decided" => {
                 self.told.decided += 1;
+                if let Some(decided) = self.questions.get_mut(&number(event, "call")?) {
+                    ensure!(!std::mem::replace(decided, true), "this was decided before");
+                    return Ok(());
+                }
                 let visit = self.open(event)?;
                 ensure!(!visit.decided, "this was decided before");
                 visit.decided = true;
@@ -176,6 +187,7 @@ mod tests {
         let done = ("step_completed", json!({ "call": 2 }));
         let again = ("step_started", json!({ "scope": 0, "step": "a", "visit": 1, "path": "a" }));
         let decided = ("decided", json!({ "call": 2 }));
+        let (asks, allowed) = (("deferred", json!({ "call": 2 })), ("decided", json!({ "call": 3 })));
         let forbidden = [
             vec![done.clone(), done.clone()],
             vec![done.clone(), again],
@@ -183,6 +195,8 @@ mod tests {
             vec![("call_interrupted", json!({ "call": 2, "attempt": 2 }))],
             vec![("attempt_started", json!({ "call": 2, "attempt": 1 }))],
             vec![decided.clone(), decided],
+            vec![asks.clone(), allowed.clone(), allowed],
+            vec![done.clone(), asks],
             vec![("step_completed", json!({ "call": 7 }))],
             vec![("execution_completed", json!({}))],
         ];

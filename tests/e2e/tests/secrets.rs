@@ -24,14 +24,15 @@ const KILLS: u32 = 8;
 const LIFE_MS: std::ops::Range<u64> = 5..120;
 
 /// A secret and the forms in which it must turn up nowhere.
-struct Canary {
-    value: String,
-    forms: Vec<Vec<u8>>,
+pub(crate) struct Canary {
+    pub(crate) value: String,
+    /// All ASCII.
+    forms: Vec<String>,
 }
 
 impl Canary {
     /// 64 random bytes, and characters that are written differently here and there.
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let random = general_purpose::STANDARD_NO_PAD.encode(rand::random::<[u8; 32]>());
         let more = general_purpose::URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>());
         Self::of(format!("{random}/+&=%<{more}"))
@@ -61,7 +62,7 @@ impl Canary {
         }
         // What a cut leaves is too much as well.
         forms.push(value[..value.len() / 2 - 4].to_owned());
-        Self { value, forms: forms.into_iter().map(String::into_bytes).collect() }
+        Self { value, forms }
     }
 
     fn halves(&self) -> (&str, &str) {
@@ -69,12 +70,15 @@ impl Canary {
         self.value.split_at(self.value.len() / 3)
     }
 
-    fn ensure_absent(&self, place: &str, bytes: &[u8]) -> Result<()> {
+    pub(crate) fn ensure_absent(&self, place: &str, bytes: &[u8]) -> Result<()> {
+        // Each byte as a character, so that the library looks for it: comparing at every place takes a minute.
+        let text: String = bytes.iter().map(|byte| char::from(*byte)).collect();
         for form in &self.forms {
-            let found = bytes.windows(form.len()).position(|part| part == form);
-            if let Some(at) = found {
-                let around = &bytes[at.saturating_sub(120)..bytes.len().min(at + form.len() + 40)];
-                anyhow::bail!("a secret lies in {place}: {}", String::from_utf8_lossy(around));
+            if let Some((before, after)) = text.split_once(form.as_str()) {
+                let before: Vec<char> = before.chars().rev().take(120).collect();
+                let before: String = before.into_iter().rev().collect();
+                let after: String = after.chars().take(40).collect();
+                anyhow::bail!("a secret lies in {place}: {before}{form}{after}");
             }
         }
         Ok(())
@@ -174,7 +178,7 @@ fn files(directory: &Path) -> Result<Vec<PathBuf>> {
 }
 
 /// Looks through all that the host wrote, but for plugins, which were there before the secrets.
-fn ensure_nothing_is_written(data: &Data, canary: &Canary, but: &str) -> Result<()> {
+pub(crate) fn ensure_nothing_is_written(data: &Data, canary: &Canary, but: &str) -> Result<()> {
     let mut seen = BTreeSet::new();
     let is_plugin = |path: &PathBuf| ["plugins", "cache"].iter().any(|name| path.starts_with(data.path().join(name)));
     for path in files(&data.path())?.into_iter().filter(|path| !is_plugin(path)) {
@@ -326,4 +330,15 @@ async fn d2_a_change_of_the_key_outlives_kills() -> Result<()> {
         ensure!(!data.path().join("secret-key.next").exists(), "a key was left lying around");
     }
     Ok(())
+}
+
+#[test]
+fn d1_a_canary_is_seen_in_each_of_its_forms_among_any_bytes() {
+    let canary = Canary::new();
+    assert!(canary.forms.len() > 10, "few forms");
+    for form in &canary.forms {
+        let around = [&[0, 0xff, 0xc3][..], form.as_bytes(), &[0x80, 0]].concat();
+        assert!(canary.ensure_absent("some bytes", &around).is_err(), "{form} is not seen");
+    }
+    assert!(canary.ensure_absent("other bytes", &[0xff; 500]).is_ok(), "something is seen where nothing is");
 }

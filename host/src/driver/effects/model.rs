@@ -10,7 +10,7 @@ use weir_engine::{
     limits::Amounts,
 };
 
-use super::{Done, Entry, Running};
+use super::{Done, Entry, Running, Wanted};
 use crate::{
     driver::{
         lock,
@@ -24,13 +24,20 @@ use crate::{
 impl Running {
     /// One request to a model: counted in full before it is sent, settled with what the provider counted.
     pub(super) async fn ask_model(&self, id: EffectId, turn: ChatTurn) -> Result<Json, Failure> {
+        let answer = self.asked_model(id, turn).await?;
+        *lock(&self.wanted) = wanted(&answer);
+        Ok(answer)
+    }
+
+    async fn asked_model(&self, id: EffectId, turn: ChatTurn) -> Result<Json, Failure> {
         let alias = ChatRequest::alias_of(&turn.options).to_owned();
         let nudge = lock(&self.loops).take_nudge();
         let entry = Entry::new(id, EffectKind::Model, &alias, &shown(&turn, nudge.as_deref()));
         if let Some(known) = self.known(&entry).await? {
             return known;
         }
-        let prepared = match self.prepared(&alias, turn, nudge) {
+        let specs = if turn.options.value().get("tools").is_some() { self.tool_specs().await } else { Vec::new() };
+        let prepared = match self.prepared(&alias, turn, nudge, &specs) {
             Ok(prepared) => Arc::new(prepared),
             Err(failure) => return self.refused(&entry, failure).await,
         };
@@ -43,7 +50,13 @@ impl Running {
         self.end(&entry, done, true).await
     }
 
-    fn prepared(&self, alias: &str, turn: ChatTurn, nudge: Option<String>) -> Result<Prepared, Failure> {
+    fn prepared(
+        &self,
+        alias: &str,
+        turn: ChatTurn,
+        nudge: Option<String>,
+        specs: &[ToolSpec],
+    ) -> Result<Prepared, Failure> {
         let denied = |message: String| Failure::new(FailureCode::Denied, message);
         if !self.target.agent {
             return Err(denied(format!("could not ask the model {alias:?}: only agents talk to models")));
@@ -57,20 +70,21 @@ impl Running {
         }
         let mut messages = turn.messages;
         messages.extend(nudge.map(|nudge| Json::from_value(json!({ "role": "user", "content": nudge }))));
-        let request = ChatRequest::read(&turn.options, &messages, &self.tool_specs())
+        let request = ChatRequest::read(&turn.options, &messages, specs)
             .map_err(|problem| Failure::new(problem.code(), problem.to_string()))?;
         self.shared.inner.config.reach.models.prepare(request).map_err(|error| error.failure())
     }
 
     /// The tools of this call, as models are told of them.
-    fn tool_specs(&self) -> Vec<ToolSpec> {
-        let specs = self.tools.iter().map(|callable| {
-            let about = self.shared.inner.workflows.about(&callable.target);
-            ToolSpec {
-                name: callable.name.clone(),
-                description: about.get("description").and_then(Value::as_str).map(str::to_owned),
-                input_schema: Json::from_value(about.get("input_schema").cloned().unwrap_or(Value::Bool(true))),
-            }
+    async fn tool_specs(&self) -> Vec<ToolSpec> {
+        let listed = self.tools_listed().await;
+        let text = |tool: &Value, name: &str| tool.get(name).and_then(Value::as_str).map(str::to_owned);
+        let specs = listed.value().as_array().into_iter().flatten().filter_map(|tool| {
+            Some(ToolSpec {
+                name: text(tool, "name")?,
+                description: text(tool, "description"),
+                input_schema: Json::from_value(tool.get("input_schema").cloned().unwrap_or(Value::Bool(true))),
+            })
         });
         specs.collect()
     }
@@ -105,6 +119,17 @@ fn shown(turn: &ChatTurn, nudge: Option<&str>) -> Value {
         shown["nudge"] = nudge.into();
     }
     shown
+}
+
+/// The tools that an answer asks for.
+fn wanted(answer: &Json) -> Vec<Wanted> {
+    let calls = answer.value().get("tool_calls").and_then(Value::as_array).into_iter().flatten();
+    let wanted = calls.filter_map(|call| {
+        let text = |name: &str| call.get(name)?.as_str().map(str::to_owned);
+        let input = Json::from_value(call.get("input").cloned().unwrap_or(Value::Null));
+        Some(Wanted { id: text("id")?, tool: text("tool")?, input })
+    });
+    wanted.collect()
 }
 
 fn answered(prepared: &Prepared, answer: &ModelAnswer, reserved: &Amounts) -> Done {

@@ -31,10 +31,15 @@ impl Running {
             EffectKind::Model => self.observe_model(entry, result, details, took, latency),
             EffectKind::Tool => {
                 if let Some(trace) = &self.shared.trace {
-                    trace.tool(&ToolSpan { at: self.place(&entry.id), tool: &entry.name, call_id: None, took });
+                    trace.tool(&ToolSpan {
+                        at: self.place(&entry.id),
+                        tool: &entry.name,
+                        call_id: entry.call_id.as_deref(),
+                        took,
+                    });
                 }
             }
-            EffectKind::Http | EffectKind::Kv | EffectKind::Stream | EffectKind::Budget => {}
+            EffectKind::Http | EffectKind::Kv | EffectKind::Stream | EffectKind::Budget | EffectKind::Tools => {}
         }
     }
 

@@ -11,7 +11,7 @@ use weir_engine::{
     limits::{Amounts, Limits},
 };
 
-use super::{Callable, Done, EffectHost, Entry, Running, callables, leave::Leave};
+use super::{Callable, Done, EffectHost, Entry, Running, Wanted, callables, leave::Leave};
 use crate::{
     driver::{lock, perform::at_most, task::Ask, timers::until},
     runtime::{CallOutcome, DEPTHS, PluginCall, ToolAnswer, ToolCall},
@@ -51,7 +51,8 @@ impl Running {
     }
 
     async fn prepare(&self, id: EffectId, call: &ToolCall) -> Result<Call<'_>, Failure> {
-        let entry = Entry::new(id, EffectKind::Tool, &call.tool, call);
+        let mut entry = Entry::new(id, EffectKind::Tool, &call.tool, call);
+        entry.call_id = self.wanted(call);
         if let Some(known) = self.known(&entry).await? {
             return Ok(Call::Over(known));
         }
@@ -60,6 +61,14 @@ impl Running {
             Err(failure) => return Ok(Call::Over(self.refused(&entry, failure).await)),
         };
         Ok(Call::ToMake { entry, callable, input: call.input.clone() })
+    }
+
+    /// The name that the model gave to a call that it wanted: of two that are the same, the first is the first.
+    fn wanted(&self, call: &ToolCall) -> Option<String> {
+        let mut wanted = lock(&self.wanted);
+        let same = |wanted: &Wanted| wanted.tool == call.tool && wanted.input.value() == call.input.value();
+        let index = wanted.iter().position(same)?;
+        Some(wanted.remove(index).id)
     }
 
     /// Makes those calls that are to be made; `None` for the others.
@@ -112,10 +121,11 @@ impl Running {
 
     async fn call_tool(&self, entry: &Entry, callable: &Callable, leave: Leave) -> Result<Json, Failure> {
         let inner = self.shared.inner.clone();
-        let call = self.plugin_call(&entry.hash, callable, leave.input);
+        let spent = self.time_spent(entry, callable).await;
+        let call = self.plugin_call(&entry.hash, callable, leave.input, spent);
         let running = Arc::new(self.child(entry.id.clone(), callable, call.clone()));
         let CallOutcome { result, report } = inner.runtime.call(call, Arc::new(EffectHost(running.clone()))).await;
-        let result = running.fatal().map_or(result, Err);
+        let result = running.fatal().map_or(result, Err).map_err(|failure| too_slow(callable, failure));
         let details = json!({
             "plugin": callable.target.plugin, "version": callable.target.version, "fuel": report.fuel,
             "logs": report.logs, "decided": leave.decided,
@@ -125,11 +135,18 @@ impl Running {
         self.end(entry, done, self.has_effects(callable)).await
     }
 
-    fn plugin_call(&self, hash: &str, callable: &Callable, input: Json) -> PluginCall {
+    fn plugin_call(&self, hash: &str, callable: &Callable, input: Json, spent: Duration) -> PluginCall {
         let (target, shared) = (&callable.target, &self.shared);
         let config = &shared.inner.config;
         let usual = if target.agent { config.agent_timeout } else { config.call_timeout };
         let timeout = target.wants.timeout_ms.map_or(usual, Duration::from_millis);
+        let limits = &callable.terms.limits;
+        let left = limits.timeout_ms.map(|limit_ms| Duration::from_millis(limit_ms).saturating_sub(spent));
+        let timeout = left.map_or(timeout, |left| timeout.min(left));
+        let around = self.within.iter().map(|(_, limits)| limits).chain([limits]);
+        let (fuel, memory_bytes) = around.fold((shared.fuel, shared.memory_bytes), |(fuel, memory_bytes), limits| {
+            (at_most(limits.fuel, fuel), at_most(limits.memory_bytes, memory_bytes))
+        });
         PluginCall {
             digest: target.digest.clone(),
             name: target.name.clone(),
@@ -138,11 +155,21 @@ impl Running {
             input,
             idempotency_key: self.idempotency_key(hash),
             timeout: timeout.min(until(shared.deadline, store::now())),
-            fuel: at_most(target.wants.fuel, shared.fuel),
-            memory_bytes: at_most(target.wants.memory_bytes, shared.memory_bytes),
+            fuel: at_most(target.wants.fuel, fuel),
+            memory_bytes: at_most(target.wants.memory_bytes, memory_bytes),
             depth: self.at.depth() + 1,
             ..self.template.clone()
         }
+    }
+
+    /// How much of the time that an agent's own limit allows is over: it goes on while the host is down.
+    async fn time_spent(&self, entry: &Entry, callable: &Callable) -> Duration {
+        if !self.shared.resumes || callable.terms.limits.timeout_ms.is_none() {
+            return Duration::ZERO;
+        }
+        let row = self.shared.inner.store.journal_row(&self.key(&entry.id)).await.ok().flatten();
+        let micros = row.map_or(0, |row| store::now().0.saturating_sub(row.started_at.0));
+        Duration::from_micros(u64::try_from(micros).unwrap_or(0))
     }
 
     /// The call that this one makes. An agent's own limits hold what it does.
@@ -201,6 +228,16 @@ impl Running {
     pub(super) fn input_schema(&self, callable: &Callable) -> Value {
         self.shared.inner.workflows.about(&callable.target).get("input_schema").cloned().unwrap_or(Value::Null)
     }
+}
+
+/// Names the limit where an agent met its own.
+fn too_slow(callable: &Callable, failure: Failure) -> Failure {
+    let Some(limit_ms) = callable.terms.limits.timeout_ms.filter(|_| failure.code == FailureCode::Timeout) else {
+        return failure;
+    };
+    let message = format!("{} took longer than its own timeout of {limit_ms} ms", callable.name);
+    let seconds = Duration::from_millis(limit_ms).as_secs_f64();
+    Failure::new(FailureCode::Timeout, message).with_details(json!({ "limit": "timeout_seconds", "value": seconds }))
 }
 
 fn lost() -> Failure {

@@ -8,7 +8,8 @@ use weir_engine::{
     execution::{self, Execution, Input, Verdict},
     failure::{Failure, FailureCode},
     id::{CallId, EffectId},
-    limits::{Amounts, Exceeded, Ledger, Limits, Room},
+    json::Json,
+    limits::{Amounts, Ledger, Limits, Room},
 };
 
 use super::Task;
@@ -67,7 +68,10 @@ impl Task {
         let (asked, max_tokens) = match self.needed(call, &within, &ask, &mut open) {
             Ok(needed) => needed,
             // A limit of an agent inside the step, or a price that nobody knows: the agent is told.
-            Err(failure) => return drop(reply.send(Err(failure))),
+            Err(failure) => {
+                self.count_limit(&failure);
+                return drop(reply.send(Err(failure)));
+            }
         };
         let new: Vec<(EffectId, Amounts)> =
             asked.iter().filter(|(effect, _)| !self.execution.is_admitted(call, effect)).cloned().collect();
@@ -95,6 +99,14 @@ impl Task {
     fn feed_in(&mut self, open: &mut Open<'_>, input: Input) {
         let records = self.draws.step_in(open, &mut self.execution, input, store::now());
         self.take(records);
+    }
+
+    /// Counts the limit that an agent is told of: the step goes on, so its end does not tell.
+    fn count_limit(&self, failure: &Failure) {
+        let details = failure.details.as_ref().map(Json::value);
+        if let Some(limit) = details.and_then(|details| details.get("limit")?.as_str()) {
+            self.inner.store.metrics().limit_hit(limit);
+        }
     }
 
     /// What the effects take, and how long a model's answer may be.
@@ -150,6 +162,7 @@ impl Task {
             self.companions.extend(companions);
         }
         self.tell(waits, move || _ = reply.send(()));
+        self.defer_when_quiet(call);
     }
 
     /// Whether tools may be called. Where people have still to be asked, they are, and nothing is answered.
@@ -157,7 +170,22 @@ impl Task {
         let verdicts = asks.iter().map(|ask| self.execution.verdict(call, &ask.effect).cloned());
         match verdicts.collect() {
             Some(verdicts) => _ = reply.send(verdicts),
-            None => self.feed(Input::Defer { call, asks }),
+            None => {
+                self.asks.entry(call).or_default().extend(asks);
+                self.defer_when_quiet(call);
+            }
+        }
+    }
+
+    /// Asks people when nothing else of the call is under way, but for what waits for them: then nothing is lost when the
+    /// call is given up, and its other questions are asked with it.
+    fn defer_when_quiet(&mut self, call: CallId) {
+        let Some(asks) = self.asks.get(&call) else { return };
+        let waits = |at: &EffectId| asks.iter().any(|ask| ask.effect.is_within(at));
+        if self.execution.under_way(call).all(waits)
+            && let Some(asks) = self.asks.remove(&call)
+        {
+            self.feed(Input::Defer { call, asks });
         }
     }
 
@@ -193,16 +221,14 @@ fn admitted_within(
     within: &[(EffectId, Limits)],
     amounts: &Amounts,
 ) -> Result<(), Failure> {
-    for (effect, limits) in within.iter().rev() {
-        let left = execution.room_within(call, effect, limits).limits();
-        if let Err(Exceeded { limit, .. }) = Ledger::default().admits(&left, amounts) {
-            let message =
-                format!("the agent would pass its own {limit}; raise the limit in agent_config.tools, or do less");
-            let details = json!({ "limit": limit, "effect": effect });
-            return Err(Failure::new(FailureCode::GuardrailExceeded, message).with_details(details));
-        }
-    }
-    Ok(())
+    execution.admits_within(call, within, amounts).map_err(|(effect, exceeded)| {
+        let (limit, value) = (&exceeded.limit, exceeded.shown());
+        let message = format!(
+            "the agent would pass its own {limit} = {value}; raise the limit in agent_config.tools, or let it do less"
+        );
+        let details = json!({ "limit": limit, "value": value, "effect": effect });
+        Failure::new(FailureCode::GuardrailExceeded, message).with_details(details)
+    })
 }
 
 /// The longest answer that there is room for, from 1 to what is wanted. Costs and tokens grow with it, so halving finds

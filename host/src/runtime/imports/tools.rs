@@ -38,10 +38,10 @@ impl Host for CallState {
         Ok(each.collect())
     }
 
-    fn list(&mut self) -> wasmtime::Result<String> {
+    async fn list(&mut self) -> wasmtime::Result<String> {
         self.count(0)?;
         let Ok(host) = self.host_of_agents("list tools") else { return Ok("[]".to_owned()) };
-        let tools = host.tools();
+        let tools = host.tools().await;
         self.count_bytes(tools.text().len())?;
         Ok(tools.text().to_owned())
     }

@@ -45,8 +45,9 @@ pub struct ExecutionSummary {
 pub struct PausedView {
     /// The guardrail.
     pub limit: String,
-    /// Its value.
-    pub value: u64,
+    /// Its value, in the unit of its name.
+    #[schema(value_type = f64)]
+    pub value: serde_json::Value,
 }
 
 /// An execution with its documents.
@@ -97,7 +98,7 @@ impl From<ExecutionRow> for ExecutionSummary {
             duration_seconds: seconds(Some(row.started_at), row.completed_at),
             error,
             failed_step_id: row.failure.and_then(|failure| failure.step_id).as_deref().map(str::to_owned),
-            paused: row.paused.map(|paused| PausedView { limit: paused.limit, value: paused.value }),
+            paused: row.paused.map(|paused| PausedView { value: paused.shown(), limit: paused.limit }),
         }
     }
 }

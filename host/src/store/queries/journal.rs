@@ -15,13 +15,14 @@ macro_rules! journal_tables {
 
 statements! {
 /// What the effects of a batch's calls change, in bulk: documents, effects that begin, and effects that are over. One that
-/// begins again was lost sight of.
+/// begins again was lost sight of; the time of a tool, or of an agent that was called, goes on.
 WRITE_JOURNAL = "INSERT INTO journal_documents (digest, document) SELECT j.value->>0, j.value->>1 FROM json_each(?) AS j \
      WHERE true ON CONFLICT (digest) DO NOTHING;\
      INSERT INTO journal (execution_id, call, generation, effect, kind, name, request_hash, request, request_digest, \
      started_at) SELECT j.value->>0, j.value->>1, j.value->>2, j.value->>3, j.value->>4, j.value->>5, j.value->>6, \
      j.value->>7, j.value->>8, j.value->>9 FROM json_each(?) AS j \
-     WHERE true ON CONFLICT (execution_id, call, generation, effect) DO UPDATE SET started_at = excluded.started_at;\
+     WHERE true ON CONFLICT (execution_id, call, generation, effect) \
+     DO UPDATE SET started_at = iif(journal.kind = 'tool', journal.started_at, excluded.started_at);\
      UPDATE journal SET answer = j.value->>4, answer_digest = j.value->>5, outcome = j.value->>6, details = j.value->>7, \
      ended_at = j.value->>8 FROM json_each(?) AS j WHERE journal.execution_id = j.value->>0 \
      AND journal.call = j.value->>1 AND journal.generation = j.value->>2 AND journal.effect = j.value->>3;";
@@ -39,11 +40,11 @@ LAST_VISIT_OF_STEP = "SELECT call FROM step_executions WHERE execution_id = ?1 A
      ORDER BY call DESC LIMIT 1";
 VISIT = "SELECT call FROM step_executions WHERE execution_id = ?1 AND ordinal = 0 AND call = ?2";
 EFFECT = concat!("SELECT ", journal_columns!(), journal_tables!(), "AND j.generation = ?3 AND j.effect = ?4");
-/// Looks at the budget are for whoever runs again, and not for people.
+/// Looks at the budget and at the list of tools are for whoever runs again, and not for people.
 EFFECTS = concat!(
     "SELECT ",
     journal_columns!(),
     journal_tables!(),
-    "AND j.rowid > ?3 AND j.kind <> 'budget' ORDER BY j.rowid LIMIT ?4"
+    "AND j.rowid > ?3 AND j.kind NOT IN ('budget', 'tools') ORDER BY j.rowid LIMIT ?4"
 );
 }

@@ -122,7 +122,7 @@ impl Decide<'_> {
 
 /// What a passed limit is to the step or the execution that holds it.
 pub(super) fn failure(exceeded: &Exceeded, step: &Arc<str>, path: &Arc<str>) -> Failure {
-    let Exceeded { limit, value } = exceeded;
+    let (limit, value) = (&exceeded.limit, exceeded.shown());
     let message = format!("step {path} would pass {limit} = {value}; raise the limit or do less");
     let details = json!({ "limit": limit, "value": value });
     Failure::new(FailureCode::GuardrailExceeded, message).with_details(details).begun_at(step, path)

@@ -1,5 +1,7 @@
 //! Everything that happens because its time has come.
 
+use serde_json::json;
+
 use super::Decide;
 use crate::{
     event::{Event, Report},
@@ -35,7 +37,7 @@ impl Decide<'_> {
         if visit.deadline.is_some_and(|deadline| deadline <= self.now) {
             let limit = graph.steps[visit.step].limits.timeout_ms.unwrap_or_default();
             let message = format!("step {} took longer than its timeout of {limit} ms", visit.path);
-            return self.fail_visit(call, Failure::new(FailureCode::Timeout, message), Report::default(), false);
+            return self.fail_visit(call, timed_out(limit, message), Report::default(), false);
         }
         if let Some(due) = visit.retry_due
             && due <= self.now
@@ -52,8 +54,13 @@ impl Decide<'_> {
         let limit = self.execution.state.started.limits.timeout_ms.unwrap_or_default();
         self.cancel_all();
         let message = format!("the execution took longer than its timeout of {limit} ms");
-        self.emit(Event::ExecutionTimedOut { failure: Failure::new(FailureCode::Timeout, message) });
+        self.emit(Event::ExecutionTimedOut { failure: timed_out(limit, message) });
     }
+}
+
+fn timed_out(limit_ms: u64, message: String) -> Failure {
+    let details = json!({ "limit": "timeout_seconds", "value": limit_ms as f64 / 1e3 });
+    Failure::new(FailureCode::Timeout, message).with_details(details)
 }
 
 impl Visit {

@@ -1,0 +1,2 @@
+-- Ids of deliveries sort with the time.
+DROP INDEX deliveries_by_age;
