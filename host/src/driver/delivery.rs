@@ -63,7 +63,9 @@ impl Driver {
         }
         let mut draws = inner.draws(execution.started(), false).await.map_err(|error| match error {
             TreeError::Store(error) => SignalError::Store(error),
-            error @ (TreeError::Full { .. } | TreeError::Limits { .. }) => SignalError::Load { execution_id: id.to_string(), reason: error.to_string() },
+            error @ (TreeError::Full { .. } | TreeError::Limits { .. }) => {
+                SignalError::Load { execution_id: id.to_string(), reason: error.to_string() }
+            }
         })?;
         draws.resume(&execution);
         let mut task = Task::new(inner.clone(), id, (execution, draws), room);
