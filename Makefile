@@ -29,7 +29,7 @@ check: setup
 
 ## Measures a real host over HTTP beside the limits of this machine; writes target/bench.json.
 bench: setup
-	$(WASM) -p weir-bench-echo
+	$(WASM) -p weir-bench-echo -p weir-plugin-agent
 	cargo build --locked --release -p weir-host -p weir-bench
 	cargo run --locked --release -p weir-bench -- $(BENCH_ARGS)
 

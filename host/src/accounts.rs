@@ -31,7 +31,7 @@ use crate::{
     store::{Store, StoreError},
 };
 
-pub use self::{sessions::SignedIn, tokens::MadeToken};
+pub use self::{sessions::SignedIn, tokens::MadeToken, users::ChangedPassword};
 
 /// What every token and cookie begins with, so that scanners for leaked secrets can know them.
 const PREFIX: &str = "weir_";
@@ -63,6 +63,9 @@ pub enum AccountError {
     /// Name and password do not go together, or the user may not come in.
     #[error("the name or the password is wrong")]
     SignIn,
+    /// Whoever wants another password does not know the current one.
+    #[error("the current password is wrong")]
+    WrongPassword,
     /// Too many failures.
     #[error("too many attempts: wait {} s", .0.as_secs())]
     Throttled(Duration),

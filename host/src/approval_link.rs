@@ -72,6 +72,8 @@ pub struct Wanted {
 pub struct Made {
     /// The token.
     pub token: String,
+    /// The id under which it is listed and taken back.
+    pub id: String,
     /// When it is of no use any more.
     pub expires_at: Timestamp,
 }
@@ -102,8 +104,10 @@ pub async fn make(
         created_at,
         expires_at,
         used_at: None,
+        revoked_at: None,
     };
-    Ok(store.make_link(link, audit).await?.then_some(Made { token, expires_at }))
+    let id = link.id();
+    Ok(store.make_link(link, audit).await?.then_some(Made { token, id, expires_at }))
 }
 
 /// The hash under which a token is kept; of anything, so that looking for it takes the same time.

@@ -82,6 +82,8 @@ pub enum Sent {
 pub struct Client {
     authority: Authority,
     token: String,
+    /// The cookie of a session.
+    session: Option<String>,
     http: HttpClient<HttpConnector, Full<Bytes>>,
 }
 
@@ -102,7 +104,21 @@ impl Client {
         connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
         connector.set_nodelay(true);
         let http = HttpClient::builder(TokioExecutor::new()).build(connector);
-        Ok(Self { authority: parts.authority.ok_or_else(wrong)?, token: token.into(), http })
+        Ok(Self { authority: parts.authority.ok_or_else(wrong)?, token: token.into(), session: None, http })
+    }
+
+    /// The same client for a user with a session of their own, which begins here.
+    ///
+    /// # Errors
+    /// As [`Client::send`].
+    pub async fn sign_in(&self, name: &str, password: &str) -> Result<Self, ClientError> {
+        let stranger = Self { token: String::new(), session: None, ..self.clone() };
+        let body = serde_json::json!({ "name": name, "password": password });
+        let answer = stranger.request(Method::POST, "/api/session", Sent::Json(body), &[]).await?;
+        let cookie = answer.headers().get(header::SET_COOKIE).and_then(|value| value.to_str().ok());
+        let session = cookie.and_then(|cookie| cookie.split(';').next()).map(str::to_owned);
+        read("POST /api/session", answer).await?;
+        Ok(Self { session, ..stranger })
     }
 
     /// Sends a request and reads the answer's JSON; null where there is none.
@@ -125,16 +141,7 @@ impl Client {
         headers: &[(&str, String)],
     ) -> Result<Value, ClientError> {
         let request = format!("{method} {path}");
-        let answer = self.request(method, path, sent, headers).await?;
-        let broken = |reason: String| ClientError::Answer { request: request.clone(), reason };
-        let status = answer.status();
-        let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect().await;
-        let bytes = body.map_err(|e| broken(e.to_string()))?.to_bytes();
-        if bytes.is_empty() && status.is_success() {
-            return Ok(Value::Null);
-        }
-        let value = serde_json::from_slice(&bytes).map_err(|e| broken(format!("status {status}, {e}")))?;
-        if status.is_success() { Ok(value) } else { Err(ClientError::Problem(value)) }
+        read(&request, self.request(method, path, sent, headers).await?).await
     }
 
     /// Reads.
@@ -188,6 +195,11 @@ impl Client {
         if !self.token.is_empty() {
             request = request.header(header::AUTHORIZATION, format!("Bearer {}", self.token));
         }
+        if let Some(session) = &self.session {
+            // The host takes what a session changes only from pages of its own.
+            request =
+                request.header(header::COOKIE, session).header(header::ORIGIN, format!("http://{}", self.authority));
+        }
         for (name, value) in headers {
             request = request.header(*name, value);
         }
@@ -203,6 +215,19 @@ impl Client {
         let at = || format!("http://{}", self.authority);
         self.http.request(request).await.map_err(|source| ClientError::Unreachable { url: at(), source })
     }
+}
+
+/// The JSON of an answer; null where there is none.
+async fn read(request: &str, answer: axum::http::Response<Incoming>) -> Result<Value, ClientError> {
+    let broken = |reason: String| ClientError::Answer { request: request.to_owned(), reason };
+    let status = answer.status();
+    let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect().await;
+    let bytes = body.map_err(|e| broken(e.to_string()))?.to_bytes();
+    if bytes.is_empty() && status.is_success() {
+        return Ok(Value::Null);
+    }
+    let value = serde_json::from_slice(&bytes).map_err(|e| broken(format!("status {status}, {e}")))?;
+    if status.is_success() { Ok(value) } else { Err(ClientError::Problem(value)) }
 }
 
 /// The events of an execution, as they come.

@@ -54,6 +54,9 @@ pub struct Config {
     pub otel: Option<OtelConfig>,
     /// Whether everybody may read `GET /metrics`; otherwise it takes the role `viewer`.
     pub metrics_public: bool,
+    /// Whether a workflow, its triggers and their secrets are changed by its owner alone, and by administrators; otherwise
+    /// by every author.
+    pub owners_only: bool,
     /// What links to this host begin with: `https://weir.example.com`; by default `http://` and the address that it listens on.
     pub public_url: Option<String>,
     /// The program `weir`, which is started to compile plugins; by default the running one.
@@ -83,6 +86,7 @@ impl Default for Config {
             schedules: true,
             otel: None,
             metrics_public: false,
+            owners_only: false,
             public_url: None,
             program: None,
             masker: Masker::default(),

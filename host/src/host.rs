@@ -140,6 +140,7 @@ impl Host {
             connections_per_address: config.connections_per_address,
             shutdown: stop.clone(),
             metrics_public: config.metrics_public,
+            owners_only: config.owners_only,
             public_url,
         });
         let notices = tokio::spawn(async move { notices.run(stop.begun()).await });

@@ -17,10 +17,13 @@ use axum::{
     http::{Request, Response},
     response::IntoResponse as _,
 };
-use tokio::{net::TcpListener, sync::Semaphore};
+use tokio::{
+    net::TcpListener,
+    sync::{RwLock, Semaphore},
+};
 
 use self::{
-    act::Ledger,
+    act::{Act, Ledger},
     door::Door,
     error::{ApiError, Code},
     gate::Who,
@@ -66,10 +69,15 @@ pub const STREAMS_MAX: usize = 256;
 const UPLOADS_MAX: usize = 2;
 /// How much memory bodies may take together that are larger than what every request may send, in MiB.
 const LARGE_BODIES_MIB_MAX: usize = 100;
+/// How large the bodies of webhooks may be together that are worked on at a time, in KiB: reading and storing one takes
+/// several times its size. A larger one has its turn alone.
+const WORK_KIB_MAX: usize = 4 * 1024;
 /// Requests with wrong credentials that an address has in [`WRONG_WINDOW`] before it is told to wait. Tokens are too long
 /// to be guessed, so the right one passes even then: nobody can lock out others who share an address.
 const WRONG_CREDENTIALS: u32 = 100;
 const WRONG_WINDOW: Duration = Duration::from_secs(15 * 60);
+/// Links that do not exist which an address may try in [`WRONG_WINDOW`]. The right one passes even then.
+const WRONG_LINKS: u32 = 50;
 /// The most addresses whose wrong credentials are counted.
 const COUNTED_MAX: usize = 10_000;
 
@@ -109,8 +117,14 @@ pub struct Parts {
     uploads: Semaphore,
     /// Room for the bodies of webhooks that take more than others, in MiB.
     large_bodies: Arc<Semaphore>,
+    /// Turns to work on the bodies of webhooks, in KiB.
+    work: Semaphore,
     /// Wrong credentials, by address.
     strangers: Throttle<IpAddr>,
+    /// Links that do not exist, by address.
+    wrong_links: Throttle<IpAddr>,
+    /// Whoever decides by a link shares it, whoever takes one back has it alone: what was taken back decides nothing.
+    links: RwLock<()>,
     /// How much of what is refused is written down.
     ledger: Ledger,
     /// Idempotency keys whose first request is being answered.
@@ -121,6 +135,8 @@ pub struct Parts {
     public_url: Arc<str>,
     /// Whether everybody may read the metrics.
     metrics_public: bool,
+    /// Whether workflows are changed by their owners alone.
+    owners_only: bool,
 }
 
 /// What an [`App`] is made of.
@@ -149,6 +165,8 @@ pub struct AppParts {
     pub public_url: Arc<str>,
     /// Whether everybody may read the metrics.
     pub metrics_public: bool,
+    /// Whether workflows are changed by their owners alone.
+    pub owners_only: bool,
     /// Tells when the host stops.
     pub shutdown: Shutdown,
 }
@@ -166,7 +184,16 @@ impl App {
     #[must_use]
     pub fn new(parts: AppParts) -> Self {
         let AppParts { store, driver, triggers, webhooks, secrets, runtime, accounts, .. } = parts;
-        let AppParts { models, network, connections_per_address, shutdown, public_url, metrics_public, .. } = parts;
+        let AppParts {
+            models,
+            network,
+            connections_per_address,
+            shutdown,
+            public_url,
+            metrics_public,
+            owners_only,
+            ..
+        } = parts;
         Self(Arc::new(Parts {
             store,
             driver,
@@ -183,11 +210,15 @@ impl App {
             streams: Arc::new(Semaphore::new(STREAMS_MAX)),
             uploads: Semaphore::new(UPLOADS_MAX),
             large_bodies: Arc::new(Semaphore::new(LARGE_BODIES_MIB_MAX)),
+            work: Semaphore::new(WORK_KIB_MAX),
             strangers: Throttle::new(WRONG_CREDENTIALS, WRONG_WINDOW, COUNTED_MAX),
+            wrong_links: Throttle::new(WRONG_LINKS, WRONG_WINDOW, COUNTED_MAX),
+            links: RwLock::default(),
             ledger: Ledger::default(),
             in_flight: InFlight::default(),
             public_url,
             metrics_public,
+            owners_only,
             changes: Arc::new(Semaphore::new(accept::CONNECTIONS_MAX)),
         }))
     }
@@ -205,6 +236,21 @@ impl App {
             let detail = format!("there is no workflow {name:?}; GET /api/workflows lists them");
             ApiError::new(Code::WorkflowNotFound, detail)
         })
+    }
+
+    /// The live workflow with this id or name, if whoever acts may change it.
+    async fn workflow_to_change(&self, act: &Act, id_or_name: &str) -> Result<Arc<CurrentWorkflow>, ApiError> {
+        let workflow = self.workflow(id_or_name).await?;
+        let owner = workflow.row.owner.as_ref();
+        if !self.owners_only || act.is_admin() || owner.is_some_and(|owner| *owner.id == *act.actor_id()) {
+            return Ok(workflow);
+        }
+        let owner = owner.map_or("nobody", |owner| &owner.name);
+        let detail = format!(
+            "on this host a workflow is changed by its owner alone, which is {owner} here, or by somebody with the role \
+             \"admin\""
+        );
+        Err(ApiError::new(Code::Forbidden, detail))
     }
 
     /// Recovery is done: requests are answered from now on.

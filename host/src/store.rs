@@ -74,7 +74,7 @@ pub use self::{
     budgets::{BudgetRow, Drawn, Known, NewBudget},
     bus::{BACKLOG_MAX, BusEventFilter, BusEventRow, HOST_SOURCE, NewBusEvent, UNDISPATCHED_MAX},
     companion::{Companion, IdempotencyKey},
-    deliveries::{DeliveryRow, DeliveryVerdict, NewDelivery, REFUSED_KEPT},
+    deliveries::{DeliveryBody, DeliveryRow, DeliveryVerdict, NewDelivery, REFUSED_KEPT},
     error::StoreError,
     executions::{ExecutionFilter, ExecutionRow, StoredExecution, Unfinished},
     folded::folded,
@@ -94,7 +94,7 @@ pub use self::{
     transcript::{JournalPage, ModelUsage},
     triggers::{NewTrigger, TriggerFilter, TriggerRow},
     users::{NewUser, UserChange, UserRow},
-    workflows::{NewWorkflow, Saved, WorkflowFilter, WorkflowOrder, WorkflowRow, WorkflowVersion},
+    workflows::{NewWorkflow, Saved, WorkflowFilter, WorkflowOrder, WorkflowOwner, WorkflowRow, WorkflowVersion},
 };
 
 /// The most rows that one page of any list holds.

@@ -10,7 +10,10 @@ use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
     de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor},
 };
-use serde_json::{Value, value::RawValue};
+use serde_json::{
+    Value,
+    value::{RawValue, to_raw_value},
+};
 
 /// How deep arrays and objects may be nested in any document from outside.
 pub const DEPTH_MAX: usize = 64;
@@ -53,10 +56,16 @@ impl Json {
     /// The document of a tree.
     #[must_use]
     pub fn from_value(value: Value) -> Self {
-        let text = raw(value.to_string());
+        let text = written(&value);
         let cell = OnceLock::new();
         drop(cell.set(value));
         Self(Arc::new(Inner { text, value: cell }))
+    }
+
+    /// The document that something is written as; `null` where it cannot be, as with keys that are no text.
+    #[must_use]
+    pub fn of(document: &impl Serialize) -> Self {
+        Self(Arc::new(Inner { text: written(document), value: OnceLock::new() }))
     }
 
     /// A document from text that this crate wrote itself.
@@ -87,6 +96,11 @@ impl Json {
     pub fn without_tree(&self) -> Self {
         Self(Arc::new(Inner { text: self.0.text.clone(), value: OnceLock::new() }))
     }
+}
+
+/// Unlike [`raw`] it does not read once more what it wrote.
+fn written(document: &impl Serialize) -> Box<RawValue> {
+    to_raw_value(document).unwrap_or_else(|_| RawValue::NULL.to_owned())
 }
 
 fn raw(text: String) -> Box<RawValue> {

@@ -99,7 +99,7 @@ impl Known {
     }
 
     pub(super) fn remove_user(&mut self, id: &str) {
-        self.end_sessions(id);
+        self.end_sessions(id, None);
         if let Some(user) = self.users.remove(id) {
             self.names.remove(&folded(&user.row.name));
         }
@@ -130,8 +130,9 @@ impl Known {
         self.sessions.remove(hash);
     }
 
-    pub(super) fn end_sessions(&mut self, user_id: &str) {
-        self.sessions.retain(|_, session| &*session.row.user_id != user_id);
+    /// Ends a user's sessions but the one with the hash `keeps`.
+    pub(super) fn end_sessions(&mut self, user_id: &str, keeps: Option<&Hash>) {
+        self.sessions.retain(|hash, session| &*session.row.user_id != user_id || Some(hash) == keeps);
     }
 
     /// When a session ends at the latest.

@@ -34,9 +34,7 @@ impl Default for Passwords {
 impl Passwords {
     /// The hash of a new password.
     pub(super) async fn hash(&self, password: String) -> Result<String, AccountError> {
-        if password.chars().count() < CHARS_MIN || password.len() > BYTES_MAX {
-            return Err(AccountError::Password);
-        }
+        check(&password)?;
         let _place = self.place().await?;
         blocking(move || hash(&password)).await?.ok_or(AccountError::Busy)
     }
@@ -64,6 +62,12 @@ impl Passwords {
             Ok(Err(_)) | Err(_) => Err(AccountError::Busy),
         }
     }
+}
+
+/// Whether a password may be given.
+pub(super) fn check(password: &str) -> Result<(), AccountError> {
+    let is_sound = password.chars().count() >= CHARS_MIN && password.len() <= BYTES_MAX;
+    if is_sound { Ok(()) } else { Err(AccountError::Password) }
 }
 
 fn hash(password: &str) -> Option<String> {

@@ -3,7 +3,7 @@
 use std::{net::IpAddr, time::Instant};
 
 use super::{throttle::Throttle, *};
-use crate::store::{AuditEntry, NewSession, SessionRow, folded};
+use crate::store::{AuditEntry, NewSession, SessionRow, UserRow, folded};
 
 /// A session ends after this long, however much it is used.
 const ABSOLUTE_MICROS: i64 = 7 * 24 * 3_600 * 1_000_000;
@@ -31,6 +31,12 @@ impl Default for Limits {
     }
 }
 
+/// A try to prove oneself, as it was counted.
+pub(super) struct Tries {
+    name: String,
+    from: IpAddr,
+}
+
 /// Somebody who signed in.
 pub struct SignedIn {
     /// Who.
@@ -54,37 +60,47 @@ impl Accounts {
         from: IpAddr,
         audit: impl FnOnce(&Principal) -> AuditEntry,
     ) -> Result<SignedIn, AccountError> {
-        let (limits, now) = (&self.inner.sign_ins, Instant::now());
-        let key: String = folded(name).chars().take(NAME_CHARS_MAX).collect();
-        limits.addresses.take(&from, now).map_err(AccountError::Throttled)?;
-        limits.names.take(&key, now).map_err(AccountError::Throttled)?;
-        let user = self.known().user_named(name).cloned();
-        let known = user.as_ref().map(|user| user.password.clone());
-        let is_right = self.inner.passwords.verify(password, known.clone()).await?;
-        let user = user.filter(|user| is_right && !user.disabled).ok_or(AccountError::SignIn)?;
+        let (user, tries) = self.prove(name, password, from).await?;
         let principal = self.known().user(&user.id).map(|(_, principal)| Arc::clone(principal));
         let principal = principal.ok_or(AccountError::SignIn)?;
-        let signed_in = self.begin(user.id, known, audit(&principal)).await?;
-        limits.names.forget(&key);
-        limits.addresses.give_back(&from);
+        let signed_in = self.begin(user.id, user.password, audit(&principal)).await?;
+        self.give_back(&tries);
         Ok(signed_in)
     }
 
-    /// Begins a session of a user who still has the password that was checked.
-    async fn begin(
+    /// The user who has this name and this password, and the tries that it took.
+    pub(super) async fn prove(
         &self,
-        user_id: Arc<str>,
-        checked: Option<String>,
-        audit: AuditEntry,
-    ) -> Result<SignedIn, AccountError> {
+        name: &str,
+        password: String,
+        from: IpAddr,
+    ) -> Result<(UserRow, Tries), AccountError> {
+        let (limits, now) = (&self.inner.sign_ins, Instant::now());
+        let tries = Tries { name: folded(name).chars().take(NAME_CHARS_MAX).collect(), from };
+        limits.addresses.take(&tries.from, now).map_err(AccountError::Throttled)?;
+        limits.names.take(&tries.name, now).map_err(AccountError::Throttled)?;
+        let user = self.known().user_named(name).cloned();
+        let known = user.as_ref().map(|user| user.password.clone());
+        let is_right = self.inner.passwords.verify(password, known).await?;
+        let user = user.filter(|user| is_right && !user.disabled).ok_or(AccountError::SignIn)?;
+        Ok((user, tries))
+    }
+
+    /// The password was right: what was counted does not count.
+    pub(super) fn give_back(&self, tries: &Tries) {
+        self.inner.sign_ins.names.forget(&tries.name);
+        self.inner.sign_ins.addresses.give_back(&tries.from);
+    }
+
+    /// Begins a session of a user who still has the password that was checked.
+    async fn begin(&self, user_id: Arc<str>, checked: String, audit: AuditEntry) -> Result<SignedIn, AccountError> {
         self.change(move |accounts| async move {
             let (cookie, now) = (secret(), crate::store::now());
             let hash = hash(cookie.as_bytes());
             let expires_at = Timestamp(now.0.saturating_add(ABSOLUTE_MICROS));
             let (principal, instead_of) = {
                 let known = accounts.known();
-                let user =
-                    known.user(&user_id).filter(|(row, _)| !row.disabled && Some(&row.password) == checked.as_ref());
+                let user = known.user(&user_id).filter(|(row, _)| !row.disabled && row.password == checked);
                 let principal = user.map(|(_, principal)| Arc::clone(principal)).ok_or(AccountError::SignIn)?;
                 (principal, known.surplus(now, Some(&user_id), OF_A_USER - 1))
             };

@@ -7,7 +7,7 @@ use super::{
     Outcome, file,
     out::{Ink, Out, brief, text_of},
 };
-use crate::client::{Client, segment};
+use crate::client::{Client, Method, Sent, segment};
 
 /// Open questions to people.
 #[derive(Debug, Subcommand)]
@@ -68,6 +68,18 @@ pub(super) enum Approvals {
         /// When it expires, in minutes; at the latest with the question.
         #[arg(long, value_name = "MINUTES")]
         expires_in: Option<f64>,
+    },
+    /// List the links to a question.
+    Links {
+        /// Its id: EXECUTION.NUMBER.
+        id: String,
+    },
+    /// Take a link back: nobody decides with it any more.
+    RevokeLink {
+        /// The question's id: EXECUTION.NUMBER.
+        id: String,
+        /// The link's id, as `weir approvals links` lists it.
+        link: String,
     },
 }
 
@@ -139,6 +151,15 @@ impl Approvals {
                 let link = client.post(&path(&id, "/links"), body).await?;
                 out.show(&link, || text_of(&link, "url"));
             }
+            Self::Links { id } => {
+                let page = client.get(&path(&id, "/links")).await?;
+                out.show(&page, || links(out, &page));
+            }
+            Self::RevokeLink { id, link } => {
+                let path = path(&id, &format!("/links/{}", segment(&link)));
+                client.send(Method::DELETE, &path, Sent::Nothing).await?;
+                out.show(&json!({ "revoked": link }), || format!("took {link} back"));
+            }
         }
         Ok(Outcome::Done)
     }
@@ -200,6 +221,14 @@ fn table(out: Out, page: &Value) -> String {
         ]
     });
     out.table(&["ID", "WORKFLOW", "STEP", "OPTIONS", "QUESTION"], &rows.collect::<Vec<_>>())
+}
+
+fn links(out: Out, page: &Value) -> String {
+    let rows = page["items"].as_array().into_iter().flatten().map(|link| {
+        let columns = ["id", "name", "status", "made_by", "expires_at"];
+        columns.map(|column| text_of(link, column)).to_vec()
+    });
+    out.table(&["ID", "FOR", "STATUS", "MADE BY", "EXPIRES"], &rows.collect::<Vec<_>>())
 }
 
 impl Approve {

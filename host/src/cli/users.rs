@@ -34,6 +34,9 @@ pub(super) enum Users {
     Password {
         /// Their name or id.
         user: String,
+        /// It is your own: asks for the current password first, and needs no token.
+        #[arg(long)]
+        own: bool,
     },
     /// Give a user other roles.
     SetRoles {
@@ -72,7 +75,8 @@ impl Users {
                 let page = client.get("/api/users").await?;
                 out.show(&page, || table(out, &page));
             }
-            Self::Password { user } => {
+            Self::Password { user, own: true } => change_own(client, out, &user).await?,
+            Self::Password { user, own: false } => {
                 let body = json!({ "password": password().await? });
                 let changed = client.post(&format!("/api/users/{}/password", segment(&user)), body).await?;
                 out.show(&changed, || format!("{} has a new password", text_of(&changed, "name")));
@@ -89,6 +93,21 @@ impl Users {
     }
 }
 
+/// Changes the password of whoever knows the current one, in a session of their own that ends with it.
+async fn change_own(client: &Client, out: Out, user: &str) -> anyhow::Result<()> {
+    let current = tokio::task::spawn_blocking(|| read_password("current password: ")).await??;
+    let session = client.sign_in(user, &current).await?;
+    let changed = async {
+        let body = json!({ "current_password": current, "password": password().await? });
+        anyhow::Ok(session.post("/api/session/password", body).await?)
+    };
+    let changed = changed.await;
+    session.send(Method::DELETE, "/api/session", Sent::Nothing).await?;
+    changed?;
+    out.show(&json!({ "changed": user }), || format!("{user} has a new password"));
+    Ok(())
+}
+
 async fn change(client: &Client, out: Out, user: &str, change: Value) -> anyhow::Result<()> {
     let changed = client.send(Method::PUT, &format!("/api/users/{}", segment(user)), Sent::Json(change)).await?;
     let state = if changed["disabled"] == true { ", disabled" } else { "" };
@@ -98,19 +117,22 @@ async fn change(client: &Client, out: Out, user: &str, change: Value) -> anyhow:
 
 /// A password: asked for twice on a terminal, without showing it; else one line of standard input.
 async fn password() -> anyhow::Result<String> {
-    tokio::task::spawn_blocking(read_password).await?
+    let ask = || -> anyhow::Result<String> {
+        let password = read_password("new password: ")?;
+        let is_terminal = std::io::stdin().is_terminal();
+        anyhow::ensure!(!is_terminal || read_password("again: ")? == password, "the passwords are not the same");
+        Ok(password)
+    };
+    tokio::task::spawn_blocking(ask).await?
 }
 
-fn read_password() -> anyhow::Result<String> {
-    if !std::io::stdin().is_terminal() {
-        let mut line = String::new();
-        std::io::stdin().read_line(&mut line).context("could not read the password from standard input")?;
-        return Ok(line.trim_end_matches(['\r', '\n']).to_owned());
+fn read_password(prompt: &str) -> anyhow::Result<String> {
+    if std::io::stdin().is_terminal() {
+        return rpassword::prompt_password(prompt).context("could not ask for the password");
     }
-    let ask = |prompt| rpassword::prompt_password(prompt).context("could not ask for the password");
-    let password = ask("password: ")?;
-    anyhow::ensure!(ask("again: ")? == password, "the passwords are not the same");
-    Ok(password)
+    let mut line = String::new();
+    std::io::stdin().read_line(&mut line).context("could not read the password from standard input")?;
+    Ok(line.trim_end_matches(['\r', '\n']).to_owned())
 }
 
 /// Roles, with commas.

@@ -35,7 +35,7 @@ pub(super) enum Webhooks {
         secret: String,
         /// The body, or @FILE.
         #[arg(long, value_name = "BODY|@FILE", default_value = "{}")]
-        data: String,
+        body: String,
         /// The body's type.
         #[arg(long, default_value = "application/json")]
         content_type: String,
@@ -47,11 +47,11 @@ pub(super) enum Webhooks {
 
 impl Webhooks {
     pub(super) fn run(self, globals: &Globals, out: Out) -> anyhow::Result<Outcome> {
-        let Self::Sign { path, scheme, secret, data, content_type, id } = self;
+        let Self::Sign { path, scheme, secret, body, content_type, id } = self;
         let scheme = Scheme::parse(&scheme).context("there is no such scheme")?;
         anyhow::ensure!(ContentType::of(&content_type).is_some(), "webhooks take JSON, forms and plain text only");
         let url = format!("{}/webhooks/{}", globals.url.trim_end_matches('/'), path.trim_start_matches('/'));
-        let body = argument(&data)?;
+        let body = argument(&body)?;
         let secret = Secret::new(argument(&secret)?.trim());
         let signed = Signed::new(url, scheme, &secret, id, (content_type, body))?;
         let headers: BTreeMap<_, _> = signed.headers.iter().cloned().collect();

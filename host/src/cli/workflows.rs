@@ -33,6 +33,9 @@ pub(super) enum Workflow {
         /// Text that the name or description holds.
         #[arg(long)]
         search: Option<String>,
+        /// Only those that you made.
+        #[arg(long)]
+        mine: bool,
     },
     /// Show a workflow's newest definition.
     Show {
@@ -77,9 +80,9 @@ impl Workflow {
                 let saved = apply(client, &file).await?;
                 out.show(&saved, || applied(out, &saved));
             }
-            Self::List { search } => {
+            Self::List { search, mine } => {
                 let filter = search.map(|text| format!("&search={}", segment(&text))).unwrap_or_default();
-                let page = client.get(&format!("/api/workflows?limit=199{filter}")).await?;
+                let page = client.get(&format!("/api/workflows?limit=199&mine={mine}{filter}")).await?;
                 out.show(&page, || table(out, &page));
             }
             Self::Show { workflow } => {
@@ -145,11 +148,12 @@ fn table(out: Out, page: &Value) -> String {
             text_of(item, "name"),
             text_of(item, "version"),
             active.to_owned(),
+            text_of(item, "owner"),
             text_of(item, "updated_at"),
             brief_or_nothing(&item["description"], 60),
         ]
     });
-    out.table(&["NAME", "VERSION", "ACTIVE", "UPDATED", "DESCRIPTION"], &rows.collect::<Vec<_>>())
+    out.table(&["NAME", "VERSION", "ACTIVE", "OWNER", "UPDATED", "DESCRIPTION"], &rows.collect::<Vec<_>>())
 }
 
 impl Validate {

@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     accounts::throttle::Throttle,
-    identity::Principal,
+    identity::{Principal, Role},
     store::{AuditEntry, Outcome, Store},
 };
 
@@ -70,6 +70,11 @@ impl Act {
     /// Who acts, in a form that no two of them share, also over time.
     pub(crate) fn actor_id(&self) -> String {
         self.who.as_ref().map_or_else(|| ANONYMOUS.to_owned(), |who| who.id())
+    }
+
+    /// Whether an administrator acts.
+    pub(super) fn is_admin(&self) -> bool {
+        self.who.as_ref().is_some_and(|who| who.may(Role::Admin))
     }
 
     /// The row that says that it was done.

@@ -31,7 +31,7 @@ const HEAD_BYTES: usize = 4;
 const JSON_TIMEOUT: Duration = Duration::from_secs(30);
 const PLUGIN_TIMEOUT: Duration = Duration::from_secs(120);
 /// How long what is left of a refused body is thrown away, so that a client that writes first gets to read the answer.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 /// How many bytes of a refused body are thrown away.
 const DRAIN_BYTES_MAX: u64 = 128 * 1024 * 1024;
 
@@ -248,7 +248,11 @@ async fn read_whole(
     if body.is_end_stream() {
         return Ok(first);
     }
-    let mut whole = BytesMut::from(first);
+    // As much as is announced, so that it does not grow by copies; memory that nobody writes to is not taken.
+    let expected = body.size_hint().exact().and_then(|rest| usize::try_from(rest).ok()).unwrap_or_default();
+    let mut whole = BytesMut::with_capacity(first.len() + expected.min(bytes_max));
+    whole.extend_from_slice(&first);
+    drop(first);
     while let Some(chunk) = next_chunk(body).await? {
         if whole.len() + chunk.len() > bytes_max {
             return Err(too_large(bytes_max));
@@ -294,10 +298,17 @@ async fn next_chunk(body: &mut Body) -> Result<Option<Bytes>, ApiError> {
 /// Hands a result on; after a refusal it throws away what the client is still sending, for a while and without keeping
 /// it, unless the client waits for our word before it sends.
 async fn settle<T>(result: Result<T, ApiError>, headers: &HeaderMap, body: Body) -> Result<T, ApiError> {
-    if result.is_err() && !headers.contains_key(header::EXPECT) && !body.is_end_stream() {
-        drop(tokio::time::timeout(DRAIN_TIMEOUT, drain(body)).await);
+    if result.is_err() {
+        throw_away(headers, body).await;
     }
     result
+}
+
+/// Throws a body away that is not wanted, for a while: a client that writes first gets to read the answer then.
+pub(super) async fn throw_away(headers: &HeaderMap, body: Body) {
+    if !headers.contains_key(header::EXPECT) && !body.is_end_stream() {
+        drop(tokio::time::timeout(DRAIN_TIMEOUT, drain(body)).await);
+    }
 }
 
 async fn drain(mut body: Body) {

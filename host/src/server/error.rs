@@ -63,6 +63,8 @@ codes! {
     SignInFailed, "sign_in_failed", UNAUTHORIZED, "the name or the password is wrong";
     /// Whoever asks may not do this.
     Forbidden, "forbidden", FORBIDDEN, "you may not do this";
+    /// Whoever wants another password does not know the current one.
+    WrongPassword, "wrong_password", FORBIDDEN, "the current password is wrong";
     /// The request comes from a page of another origin.
     CrossOrigin, "cross_origin", FORBIDDEN, "the request comes from another site";
     /// No such path.
@@ -75,6 +77,8 @@ codes! {
     StepNotFound, "step_not_found", NOT_FOUND, "there is no such step";
     /// No such question.
     ApprovalNotFound, "approval_not_found", NOT_FOUND, "there is no such approval";
+    /// No such link to this question, or it was taken back before.
+    LinkNotFound, "link_not_found", NOT_FOUND, "there is no such link";
     /// No such notice, or it was not given up.
     NoticeNotFound, "notice_not_found", NOT_FOUND, "there is no such notice";
     /// No such trigger.

@@ -43,6 +43,7 @@ fn not_found(noun: &str) -> Code {
         "plugin" => Code::PluginNotFound,
         "trigger" => Code::TriggerNotFound,
         "approval" => Code::ApprovalNotFound,
+        "link" => Code::LinkNotFound,
         "token" => Code::TokenNotFound,
         "user" => Code::UserNotFound,
         "secret" => Code::SecretNotFound,
@@ -59,6 +60,7 @@ impl From<AccountError> for ApiError {
                 Code::InvalidFields
             }
             AccountError::SignIn => Code::SignInFailed,
+            AccountError::WrongPassword => Code::WrongPassword,
             AccountError::Throttled(wait) => {
                 return Self::new(Code::TooManyAttempts, error.to_string()).retry_after(wait);
             }

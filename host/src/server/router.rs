@@ -14,9 +14,9 @@ use super::{
     gate::Gate,
     no_method, no_route,
     routes::{
-        agents, approval_acts, approvals, audit, budgets, deliveries, events, executions, grants, health, links,
-        metrics, models, notices, plugins, schema, secrets, session, tokens, transcripts, triggers, users, webhooks,
-        workflows,
+        agents, approval_acts, approval_links, approvals, audit, budgets, deliveries, events, executions, grants,
+        health, links, metrics, models, notices, plugins, schema, secrets, session, tokens, transcripts, triggers,
+        users, webhooks, workflows,
     },
 };
 use crate::identity::Role;
@@ -137,6 +137,8 @@ routes! {
     post   Approver "/api/approvals/{approval}/reassign"                  => approval_acts::reassign, "approval.reassign";
     post   Approver "/api/approvals/{approval}/remind"                    => approval_acts::remind, "approval.remind";
     post   Approver "/api/approvals/{approval}/links"                     => approval_acts::link, "approval.link";
+    get    Viewer   "/api/approvals/{approval}/links"                     => approval_links::list;
+    delete Approver "/api/approvals/{approval}/links/{link}"              => approval_links::revoke, "approval.revoke_link";
     get    Viewer   "/api/notices"                                        => notices::list;
     post   Operator "/api/notices/{notice}/retry"                         => notices::retry, "notice.retry";
     get    Public   "/approve/{token}"                                    => links::show;
@@ -185,6 +187,7 @@ routes! {
     post   Public   "/api/session"                                        => session::create, "session.create";
     get    Viewer   "/api/session"                                        => session::show;
     delete Viewer   "/api/session"                                        => session::delete, "session.delete";
+    post   Viewer   "/api/session/password"                               => session::change_password, "user.change_password";
     get    Admin    "/api/tokens"                                         => tokens::list;
     post   Admin    "/api/tokens"                                         => tokens::create, "token.create";
     delete Admin    "/api/tokens/{token}"                                 => tokens::revoke, "token.revoke";

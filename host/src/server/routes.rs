@@ -2,6 +2,7 @@
 
 pub(super) mod agents;
 pub(super) mod approval_acts;
+pub(super) mod approval_links;
 mod approval_refusal;
 pub(super) mod approvals;
 pub(super) mod audit;

@@ -7,6 +7,7 @@ mod budget;
 mod bus_event;
 mod execution;
 mod grant;
+mod link;
 mod model;
 mod notice;
 mod plugin;
@@ -29,6 +30,7 @@ pub use self::{
     bus_event::BusEventView,
     execution::{ExecutionSummary, ExecutionView, PausedView},
     grant::{GrantView, PowersView},
+    link::LinkSummary,
     model::{ModelPriceView, ModelView, TriedModelView},
     notice::NoticeView,
     plugin::{PluginDetail, PluginSummary},

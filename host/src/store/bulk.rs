@@ -14,12 +14,13 @@ use super::{
     chunk::Chunk,
     columns::signed,
     companion::Companions,
+    deliveries::LargeBody,
     journal::Journal,
     kv::KvRows,
     projection::Step,
     queries::{
         BEGIN, COMMIT, INSERT_EVENTS, INSERT_EXECUTIONS, INSERT_STEPS, Insertion, WRITE_CHANGES, WRITE_COMPANIONS,
-        WRITE_QUESTIONS, budgets::WRITE_DRAWN, journal::WRITE_JOURNAL, kv::WRITE_KV,
+        WRITE_QUESTIONS, budgets::WRITE_DRAWN, journal::WRITE_JOURNAL, kv::WRITE_KV, webhooks::WRITE_BODY,
     },
     questions::Questions,
 };
@@ -47,6 +48,7 @@ pub(super) async fn write(connection: &mut SqliteConnection, group: &[&Prepared]
     let questions = Questions::of_all(group);
     let (journal, kv, drawn) = (Journal::of_all(group), KvRows::of_all(group), DrawnRows::of_all(group));
     let mut companions = Companions::bound(connection, group).await?;
+    let bodies: Vec<&LargeBody> = group.iter().flat_map(|prepared| &prepared.companions.bodies).collect();
     let parts = new.parts();
     for part in 0..parts {
         let last = part + 1 == parts;
@@ -57,6 +59,7 @@ pub(super) async fn write(connection: &mut SqliteConnection, group: &[&Prepared]
         let journal = journal.as_ref().filter(|_| last);
         let kv = kv.as_ref().filter(|_| last);
         let drawn = drawn.as_ref().filter(|_| last);
+        let bodies = if last { bodies.as_slice() } else { &[] };
         let extras = [
             (changed.is_some(), WRITE_CHANGES),
             (questions.is_some(), WRITE_QUESTIONS),
@@ -65,7 +68,7 @@ pub(super) async fn write(connection: &mut SqliteConnection, group: &[&Prepared]
             (kv.is_some(), WRITE_KV),
             (drawn.is_some(), WRITE_DRAWN),
         ];
-        let text = rows.text(part == 0, extras, last);
+        let text = rows.text(part == 0, extras, bodies.len(), last);
         let query = rows.bind(sqlx::query(AssertSqlSafe(text)));
         let query = match changed {
             None => query,
@@ -91,6 +94,9 @@ pub(super) async fn write(connection: &mut SqliteConnection, group: &[&Prepared]
             None => query,
             Some(drawn) => drawn.bind(query),
         };
+        let query = bodies
+            .iter()
+            .fold(query, |query, body| query.bind(Arc::clone(&body.text)).bind(Arc::clone(&body.delivery_id)));
         query.execute(&mut *connection).await?;
     }
     Ok(())
@@ -140,7 +146,7 @@ struct Part<'b> {
 }
 
 impl Part<'_> {
-    fn text(&self, first: bool, extras: [(bool, &str); 6], last: bool) -> String {
+    fn text(&self, first: bool, extras: [(bool, &str); 6], bodies: usize, last: bool) -> String {
         let mut text = if first { format!("{BEGIN};") } else { String::new() };
         text += &INSERT_EXECUTIONS.text(filled(self.executions.len()));
         text += &INSERT_EVENTS.text(filled(self.chunks.len()));
@@ -148,6 +154,7 @@ impl Part<'_> {
         for (wanted, extra) in extras {
             text += if wanted { extra } else { "" };
         }
+        text += &WRITE_BODY.repeat(bodies);
         if last {
             text += COMMIT;
         }

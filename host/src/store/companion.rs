@@ -12,7 +12,7 @@ use super::{
     budgets::{Drawn, DrawnRows},
     bus::NewBusEvent,
     columns::Columns,
-    deliveries::NewDelivery,
+    deliveries::{LargeBody, NewDelivery},
     error::database,
     journal::{EffectBegun, EffectEnded, Journal},
     kv::{KvRows, KvWrite},
@@ -83,7 +83,9 @@ pub(super) struct Companions {
     moved: Rows,
     deliveries: Rows,
     bus_events: Rows,
-    /// Written by a statement of its own.
+    /// Written by a statement of their own.
+    pub(super) bodies: Vec<LargeBody>,
+    /// As the bodies.
     pub(super) journal: Journal,
     /// As the journal.
     pub(super) kv: KvRows,
@@ -115,7 +117,10 @@ impl Companions {
                 }
                 Companion::Occurrence(occurrence) => occurrence.push(&mut all.occurrences)?,
                 Companion::Moved(moved) => moved.push(&mut all.moved)?,
-                Companion::Delivery(delivery) => delivery.push(&mut all.deliveries)?,
+                Companion::Delivery(delivery) => {
+                    delivery.push(&mut all.deliveries)?;
+                    all.bodies.extend(delivery.large_body());
+                }
                 Companion::BusEvent(event) => event.push(&mut all.bus_events)?,
                 Companion::EffectBegun(begun) => all.journal.begin(begun)?,
                 Companion::EffectEnded(ended) => all.journal.end(ended)?,

@@ -15,6 +15,8 @@ use super::{
 
 /// How many refused deliveries of one trigger are kept, the newest.
 pub const REFUSED_KEPT: u32 = 100;
+/// A body of more bytes does not go with its row.
+const ROW_BYTES_MAX: usize = 16 * 1024;
 /// How many old deliveries go at a time.
 const SWEPT_MAX: u32 = 500;
 
@@ -50,6 +52,33 @@ impl DeliveryVerdict {
     }
 }
 
+/// The text of a body.
+#[derive(Debug, Clone, PartialEq)]
+pub enum DeliveryBody {
+    /// It is the input as it is: a large one is not there twice.
+    Input(Json),
+    /// As it came.
+    Text(Arc<str>),
+}
+
+impl DeliveryBody {
+    /// The body as it came.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Input(input) => input.text(),
+            Self::Text(text) => text,
+        }
+    }
+}
+
+/// A body that is written by a statement of its own, after its delivery.
+#[derive(Debug, Clone)]
+pub(super) struct LargeBody {
+    pub(super) delivery_id: Arc<str>,
+    pub(super) text: Arc<str>,
+}
+
 /// A delivery to write down.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewDelivery {
@@ -68,19 +97,30 @@ pub struct NewDelivery {
     /// The delivery that it repeats.
     pub resent_from: Option<Arc<str>>,
     /// The headers without credentials: a JSON object.
-    pub headers: Arc<str>,
+    pub headers: Json,
     /// The query as it came.
     pub query: Option<Arc<str>>,
     /// The body; `None` where it was refused.
-    pub body: Option<Arc<str>>,
+    pub body: Option<DeliveryBody>,
     /// When it came in.
     pub received_at: Timestamp,
 }
 
 impl NewDelivery {
-    /// Adds it to the rows of a bulk statement.
+    /// The body, where it is too large to go with the row: SQLite would hold it a dozen times to read it out of that.
+    pub(super) fn large_body(&self) -> Option<LargeBody> {
+        let body = self.body.as_ref().filter(|body| body.text().len() > ROW_BYTES_MAX)?;
+        let text = match body {
+            DeliveryBody::Input(input) => input.text().into(),
+            DeliveryBody::Text(text) => Arc::clone(text),
+        };
+        Some(LargeBody { delivery_id: Arc::clone(&self.id), text })
+    }
+
+    /// Adds it to the rows of a bulk statement, without a [large body](Self::large_body).
     pub(super) fn push(&self, rows: &mut Rows) -> Result<(), serde_json::Error> {
         let verdict = self.verdict.as_str();
+        let body = self.body.as_ref().map(DeliveryBody::text).filter(|text| text.len() <= ROW_BYTES_MAX);
         rows.push(&(
             &self.id,
             &self.trigger_id,
@@ -89,9 +129,9 @@ impl NewDelivery {
             &self.reason,
             &self.execution_id,
             &self.resent_from,
-            &self.headers,
+            self.headers.text(),
             &self.query,
-            &self.body,
+            body,
             self.received_at,
         ))
     }
@@ -141,6 +181,10 @@ impl Store {
                 let failed = |e| database("write a delivery", e);
                 let query = sqlx::query(queries::INSERT_DELIVERIES).bind(rows.finish());
                 query.execute(&mut *connection).await.map_err(failed)?;
+                if let Some(LargeBody { delivery_id, text }) = new.large_body() {
+                    let query = sqlx::query(queries::WRITE_BODY).bind(text).bind(delivery_id);
+                    query.execute(&mut *connection).await.map_err(failed)?;
+                }
                 if new.verdict == DeliveryVerdict::Refused {
                     forget_refused(connection, &new.trigger_id).await
                 } else {

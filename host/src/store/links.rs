@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use sqlx::sqlite::SqliteRow;
 use weir_engine::id::{CallId, Timestamp};
 
 use super::{
@@ -11,11 +12,15 @@ use super::{
     error::database,
     now, queries,
 };
+use crate::hex::hex;
 
 /// The most links to one question.
 pub const LINKS_MAX: u32 = 200;
 /// How long links are kept after they expired, so that their holders are told what became of the question.
 const KEPT_MS: u64 = 30 * 24 * 3_600_000;
+
+/// So many bytes of a link's hash are its id.
+const ID_BYTES: usize = 16;
 
 /// SHA-256 of a link's token.
 pub type LinkHash = [u8; 32];
@@ -45,6 +50,17 @@ pub struct LinkRow {
     pub expires_at: Timestamp,
     /// When somebody decided with it.
     pub used_at: Option<Timestamp>,
+    /// When it was taken back.
+    pub revoked_at: Option<Timestamp>,
+}
+
+impl LinkRow {
+    /// The name under which a link is listed and taken back: the first half of its hash in hex, which says nothing about
+    /// its token.
+    #[must_use]
+    pub fn id(&self) -> String {
+        hex(&self.hash[..ID_BYTES])
+    }
 }
 
 impl Store {
@@ -87,22 +103,54 @@ impl Store {
     pub async fn link(&self, hash: &LinkHash) -> Result<Option<LinkRow>, StoreError> {
         let query = sqlx::query(queries::LINK).bind(hash.as_slice());
         let row = query.fetch_optional(&self.inner.readers).await.map_err(|e| database("read a link", e))?;
-        let Some(row) = row else { return Ok(None) };
-        let mut columns = Columns::new(&row, "a link");
-        let stored: &[u8] = columns.next()?;
-        let hash = LinkHash::try_from(stored).map_err(|_| columns.corrupt("the hash has another length"))?;
-        Ok(Some(LinkRow {
-            hash,
-            execution_id: columns.text()?,
-            call: columns.call()?,
-            request_digest: columns.text()?,
-            option_id: columns.text_or_none()?,
-            name: columns.text()?,
-            owner: columns.text()?,
-            made_by: columns.text()?,
-            created_at: columns.time()?,
-            expires_at: columns.time()?,
-            used_at: columns.time_or_none()?,
-        }))
+        row.as_ref().map(link).transpose()
     }
+
+    /// Every link to a question that is kept, the oldest first.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn links(&self, execution_id: &str, call: CallId) -> Result<Vec<LinkRow>, StoreError> {
+        let query = sqlx::query(queries::LINKS).bind(execution_id).bind(signed(call.0));
+        let rows = query.fetch_all(&self.inner.readers).await.map_err(|e| database("read links", e))?;
+        let mut links = rows.iter().map(link).collect::<Result<Vec<LinkRow>, StoreError>>()?;
+        links.sort_by_key(|link| (link.created_at, link.hash));
+        Ok(links)
+    }
+
+    /// Takes a link back: nobody decides with it any more.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] where there is none, or it was taken back before; the database cannot be written.
+    pub async fn revoke_link(&self, hash: LinkHash) -> Result<(), StoreError> {
+        self.write(move |connection| {
+            Box::pin(async move {
+                let query = sqlx::query(queries::REVOKE_LINK).bind(now().0).bind(hash.as_slice());
+                let done = query.execute(connection).await.map_err(|e| database("revoke a link", e))?;
+                let missing = || StoreError::NotFound { noun: "link", name: hex(&hash[..ID_BYTES]) };
+                if done.rows_affected() > 0 { Ok(()) } else { Err(missing()) }
+            })
+        })
+        .await
+    }
+}
+
+fn link(row: &SqliteRow) -> Result<LinkRow, StoreError> {
+    let mut columns = Columns::new(row, "a link");
+    let stored: &[u8] = columns.next()?;
+    let hash = LinkHash::try_from(stored).map_err(|_| columns.corrupt("the hash has another length"))?;
+    Ok(LinkRow {
+        hash,
+        execution_id: columns.text()?,
+        call: columns.call()?,
+        request_digest: columns.text()?,
+        option_id: columns.text_or_none()?,
+        name: columns.text()?,
+        owner: columns.text()?,
+        made_by: columns.text()?,
+        created_at: columns.time()?,
+        expires_at: columns.time()?,
+        used_at: columns.time_or_none()?,
+        revoked_at: columns.time_or_none()?,
+    })
 }

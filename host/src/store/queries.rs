@@ -71,7 +71,7 @@ macro_rules! list_notices {
 }
 macro_rules! workflow_columns {
     () => {
-        "id, name, description, active, version, created_at, updated_at"
+        "id, name, description, active, version, created_at, updated_at, owner_id, owner"
     };
 }
 macro_rules! version_columns {
@@ -119,7 +119,7 @@ macro_rules! list_workflows {
             "SELECT ",
             workflow_columns!(),
             " FROM workflows WHERE deleted_at IS NULL AND (?1 IS NULL OR active = ?1) \
-             AND (?2 IS NULL OR instr(search_text, ?2) > 0) AND (?3 IS NULL OR ",
+             AND (?5 IS NULL OR owner_id = ?5) AND (?2 IS NULL OR instr(search_text, ?2) > 0) AND (?3 IS NULL OR ",
             $key,
             $operator,
             "(SELECT ",
@@ -338,7 +338,10 @@ INSERT_REMINDER = "INSERT INTO notices (execution_id, call, ordinal, channel, ki
      created_at, sent_at) VALUES (?, ?, ?, ?, ?, ?, 0, ?, ?, ?)";
 
 LINK = "SELECT hash, execution_id, call, request_digest, option_id, name, owner, made_by, created_at, expires_at, \
-     used_at FROM approval_links WHERE hash = ?";
+     used_at, revoked_at FROM approval_links WHERE hash = ?";
+LINKS = "SELECT hash, execution_id, call, request_digest, option_id, name, owner, made_by, created_at, expires_at, \
+     used_at, revoked_at FROM approval_links WHERE execution_id = ? AND call = ?";
+REVOKE_LINK = "UPDATE approval_links SET revoked_at = ? WHERE hash = ? AND revoked_at IS NULL";
 INSERT_LINK = "INSERT INTO approval_links (hash, execution_id, call, request_digest, option_id, name, owner, made_by, \
      created_at, expires_at) SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10 \
      WHERE (SELECT count(*) FROM approval_links WHERE execution_id = ?2 AND call = ?3) < ?11";
@@ -376,7 +379,7 @@ INSERT_SESSION = "INSERT INTO sessions (hash, user_id, created_at, last_used_at,
 SESSIONS = "SELECT hash, user_id, created_at, last_used_at, expires_at FROM sessions";
 DELETE_SESSION = "DELETE FROM sessions WHERE hash = ?";
 DELETE_SESSIONS = "DELETE FROM sessions WHERE hash IN (SELECT value FROM json_each(?))";
-DELETE_SESSIONS_OF_USER = "DELETE FROM sessions WHERE user_id = ?";
+DELETE_SESSIONS_OF_USER = "DELETE FROM sessions WHERE user_id = ? AND hash IS NOT ?";
 USE_SESSIONS = "UPDATE sessions SET last_used_at = j.value ->> 1 FROM json_each(?) AS j WHERE sessions.hash = j.value ->> 0";
 
 WORKFLOW_BY_ID = concat!("SELECT ", workflow_columns!(), " FROM workflows WHERE id = ? AND deleted_at IS NULL");
@@ -396,7 +399,7 @@ WORKFLOW_VERSIONS = concat!(
      ORDER BY v.version DESC LIMIT ?"
 );
 INSERT_WORKFLOW = "INSERT INTO workflows (id, name, name_folded, search_text, description, \
-     active, version, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
+     active, version, created_at, updated_at, owner_id, owner) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 UPDATE_WORKFLOW = "UPDATE workflows SET name = ?, name_folded = ?, search_text = ?, \
      description = ?, active = ?, version = ?, updated_at = ? WHERE id = ?";
 DELETE_WORKFLOW = "UPDATE workflows SET deleted_at = ? WHERE id = ? AND deleted_at IS NULL";

@@ -71,6 +71,8 @@ pub struct UserChange {
     pub disabled: Option<bool>,
     /// The hash of a new password; ends their sessions.
     pub password: Option<String>,
+    /// The hash of the one session that does not end.
+    pub keeps: Option<String>,
 }
 
 impl Store {
@@ -108,7 +110,7 @@ impl Store {
         let id = id.to_owned();
         self.write(move |connection| {
             Box::pin(async move {
-                end_sessions(connection, &id).await?;
+                end_sessions(connection, &id, None).await?;
                 let done = sqlx::query(queries::DELETE_USER).bind(&id).execute(connection).await;
                 let deleted = done.map_err(|e| database("delete a user", e))?.rows_affected() > 0;
                 if deleted { Ok(()) } else { Err(not_found(id)) }
@@ -145,7 +147,7 @@ async fn create(connection: &mut SqliteConnection, new: NewUser) -> Result<UserR
 
 async fn change_user(connection: &mut SqliteConnection, id: String, change: UserChange) -> Result<UserRow, StoreError> {
     if change.password.is_some() || change.disabled == Some(true) {
-        end_sessions(connection, &id).await?;
+        end_sessions(connection, &id, change.keeps).await?;
     }
     let query = sqlx::query(queries::UPDATE_USER)
         .bind(change.roles.map(written))
@@ -156,8 +158,13 @@ async fn change_user(connection: &mut SqliteConnection, id: String, change: User
     user(&row.ok_or_else(|| not_found(id))?)
 }
 
-async fn end_sessions(connection: &mut SqliteConnection, user_id: &str) -> Result<(), StoreError> {
-    let done = sqlx::query(queries::DELETE_SESSIONS_OF_USER).bind(user_id).execute(connection).await;
+/// Ends a user's sessions but the one with the hash `keeps`.
+async fn end_sessions(
+    connection: &mut SqliteConnection,
+    user_id: &str,
+    keeps: Option<String>,
+) -> Result<(), StoreError> {
+    let done = sqlx::query(queries::DELETE_SESSIONS_OF_USER).bind(user_id).bind(keeps).execute(connection).await;
     done.map(drop).map_err(|e| database("end sessions", e))
 }
 

@@ -37,6 +37,17 @@ pub struct WorkflowRow {
     pub created_at: Timestamp,
     /// When it was last saved.
     pub updated_at: Timestamp,
+    /// Who made it; `None` where nobody knows.
+    pub owner: Option<WorkflowOwner>,
+}
+
+/// Who made a workflow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkflowOwner {
+    /// Who it is, in a form that nobody else ever has.
+    pub id: Arc<str>,
+    /// Who it was, for people: `user:alice`.
+    pub name: Arc<str>,
 }
 
 /// One immutable version of a workflow.
@@ -71,6 +82,8 @@ pub struct NewWorkflow {
     pub triggers: Vec<NewTrigger>,
     /// The version that must be the newest, where a workflow is updated.
     pub expected_version: Option<u32>,
+    /// Who makes it; where a workflow is updated, its owner stays.
+    pub owner: Option<WorkflowOwner>,
     /// What the audit log says about its triggers, where they are published.
     pub entries: Vec<AuditEntry>,
 }
@@ -103,6 +116,8 @@ pub struct WorkflowFilter {
     pub search: Option<String>,
     /// Those that are active, or those that are not.
     pub active: Option<bool>,
+    /// Those of the owner with this id.
+    pub owner_id: Option<String>,
     /// In which order.
     pub order: WorkflowOrder,
 }
@@ -222,6 +237,7 @@ impl Store {
         };
         let search = filter.search.as_ref().map(|search| search.to_lowercase());
         let query = sqlx::query(text).bind(filter.active).bind(search).bind(after).bind(page(limit));
+        let query = query.bind(filter.owner_id.as_deref());
         let rows = query.fetch_all(&self.inner.readers).await.map_err(|e| database("list workflows", e))?;
         rows.iter().map(workflow_row).collect()
     }
@@ -249,6 +265,7 @@ async fn create(connection: &mut SqliteConnection, new: NewWorkflow) -> Result<S
         version: 1,
         created_at: at,
         updated_at: at,
+        owner: new.owner,
     };
     let query = sqlx::query(queries::INSERT_WORKFLOW)
         .bind(&*workflow.id)
@@ -259,7 +276,9 @@ async fn create(connection: &mut SqliteConnection, new: NewWorkflow) -> Result<S
         .bind(workflow.active)
         .bind(workflow.version)
         .bind(at.0)
-        .bind(at.0);
+        .bind(at.0)
+        .bind(workflow.owner.as_ref().map(|owner| Arc::clone(&owner.id)))
+        .bind(workflow.owner.as_ref().map(|owner| Arc::clone(&owner.name)));
     query.execute(&mut *connection).await.map_err(|e| database("save a workflow", e))?;
     let version = insert_version(&mut *connection, &workflow, new.definition).await?;
     triggers::publish(&mut *connection, &workflow, false, new.triggers).await?;
@@ -375,6 +394,7 @@ fn workflow_row(row: &SqliteRow) -> Result<WorkflowRow, StoreError> {
         version: columns.number()?,
         created_at: columns.time()?,
         updated_at: columns.time()?,
+        owner: columns.text_or_none()?.zip(columns.text_or_none()?).map(|(id, name)| WorkflowOwner { id, name }),
     })
 }
 

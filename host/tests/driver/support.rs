@@ -105,6 +105,7 @@ impl Bench {
             definition: Json::from_value(definition),
             triggers: Vec::new(),
             expected_version: None,
+            owner: None,
             entries: Vec::new(),
         };
         Arc::new(self.store.create_workflow(new).await.unwrap().version)

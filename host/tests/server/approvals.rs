@@ -142,6 +142,69 @@ async fn p2_links_expire_and_may_be_for_one_option_only() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn p2_links_are_listed_and_taken_back_by_whom_they_concern() {
+    let host = TestHost::start().await;
+    host.save(asking("flow", &["ask"])).await;
+    let id = asked(&host, "flow").await;
+    let path = format!("/api/approvals/{id}/links");
+    let made = host.client.post(&path, json!({ "name": "pat@example.com" })).await.unwrap();
+    let token = made["url"].as_str().unwrap().rsplit_once('/').unwrap().1;
+    let other = link(&host, &id, json!({ "name": "sam@example.com" })).await;
+    let listed = host.client.get(&path).await.unwrap();
+    let row = &listed["items"][0];
+    assert_eq!(
+        (&row["id"], &row["name"], &row["status"]),
+        (&made["link_id"], &json!("pat@example.com"), &json!("open"))
+    );
+    assert!(!listed.to_string().contains(token), "{listed}");
+
+    let own = format!("{path}/{}", made["link_id"].as_str().unwrap());
+    let (_, bob) = host.token("bob", &["approver"]).await;
+    let refused = host.send("DELETE", &own, &bob, &Value::Null).await;
+    assert_eq!((refused.status, &refused.json()["code"]), (403, &json!("forbidden")), "{refused:?}");
+    assert_eq!(stranger(&host, "GET", &format!("/approve/{token}"), "").await.status, 200);
+    assert_eq!(host.request("DELETE", &own, "", b"").await.status, 204);
+
+    for (method, form) in [("GET", ""), ("POST", "option=yes")] {
+        let page = stranger(&host, method, &format!("/approve/{token}"), form).await;
+        assert_eq!((page.status, page.body.contains("taken back")), (410, true), "{page:?}");
+    }
+    let row = &host.audit("&act=approval.revoke_link").await[0];
+    assert_eq!((&row["outcome"], &row["details"]["for"]), (&json!("done"), &json!("pat@example.com")), "{row}");
+    for nothing in [own.as_str(), &format!("{path}/nothing"), &format!("{path}/{}", "0".repeat(32))] {
+        let answer = host.request("DELETE", nothing, "", b"").await;
+        assert_eq!((answer.status, &answer.json()["code"]), (404, &json!("link_not_found")), "{answer:?}");
+    }
+    let statuses = host.client.get(&path).await.unwrap();
+    assert_eq!((&statuses["items"][0]["status"], &statuses["items"][1]["status"]), (&json!("revoked"), &json!("open")));
+
+    let host = host.restart().await;
+    assert_eq!(stranger(&host, "POST", &format!("/approve/{token}"), "option=yes").await.status, 410);
+    assert_eq!(stranger(&host, "POST", &other, "option=yes").await.status, 200, "the other link still decides");
+    host.running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a13_whoever_tries_links_that_do_not_exist_has_to_wait_and_the_right_one_passes() {
+    let host = TestHost::start().await;
+    host.save(asking("flow", &["ask"])).await;
+    let id = asked(&host, "flow").await;
+    let right = link(&host, &id, json!({})).await;
+    let mut told = Vec::new();
+    for n in 0..60 {
+        let (method, path) = (if n % 2 == 0 { "GET" } else { "POST" }, format!("/approve/wl_{n:064x}"));
+        let page = stranger(&host, method, &path, if n % 2 == 0 { "" } else { "option=yes" }).await;
+        assert!(page.status == 404 || page.head.contains("retry-after: "), "{page:?}");
+        told.push(page.status);
+    }
+    assert_eq!(told.iter().filter(|status| **status == 404).count(), 50);
+    assert_eq!(told.iter().filter(|status| **status == 429).count(), 10);
+    assert_eq!(host.get("/api/workflows").await.status, 200, "the limit is of links alone");
+    assert_eq!(stranger(&host, "POST", &right, "option=yes").await.status, 200);
+    host.running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn p6_a_link_is_of_no_use_after_a_cancel() {
     let host = TestHost::start().await;
     host.save(asking("flow", &["ask"])).await;

@@ -143,6 +143,57 @@ async fn a13_guessing_passwords_is_limited_and_tells_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn users_change_their_own_password_if_they_know_the_current_one() {
+    const NEW: &str = "a battery of new horses";
+    let host = TestHost::start().await;
+    alice(&host, &["viewer"]).await;
+    let (here, elsewhere) = (sign_in(&host, PASSWORD).await, sign_in(&host, PASSWORD).await);
+    let change = async |head: &str, current: &str, new: &str| {
+        let body = json!({ "current_password": current, "password": new });
+        host.send("POST", "/api/session/password", head, &body).await
+    };
+    let own = format!("{here}{OWN_PAGE}");
+    assert_eq!(change(&here, PASSWORD, NEW).await.json()["code"], "cross_origin");
+    let wrong = change(&own, "wrong password", NEW).await;
+    assert_eq!((wrong.status, &wrong.json()["code"]), (403, &json!("wrong_password")), "{wrong:?}");
+    assert_eq!(change(&own, PASSWORD, "short").await.status, 422);
+    assert_eq!(status(&host, &elsewhere).await, 200, "nothing was changed");
+
+    let (_, token) = host.token("alice", &["admin"]).await;
+    let no_user = change(&format!("{token}{here}{OWN_PAGE}"), PASSWORD, NEW).await;
+    assert_eq!((no_user.status, &no_user.json()["code"]), (403, &json!("forbidden")), "{no_user:?}");
+
+    let changed = change(&own, PASSWORD, NEW).await;
+    assert_eq!(changed.status, 204, "{changed:?}");
+    assert_eq!((status(&host, &here).await, status(&host, &elsewhere).await), (200, 401));
+    let host = host.restart().await;
+    assert_eq!((status(&host, &here).await, status(&host, &elsewhere).await), (200, 401), "it is so on disk");
+    assert_eq!(try_sign_in(&host, "alice", PASSWORD).await.status, 401);
+    assert_eq!(try_sign_in(&host, "alice", NEW).await.status, 200);
+    let rows = host.audit("&act=user.change_password").await;
+    let outcomes: Vec<&str> = rows.iter().map(|row| row["outcome"].as_str().unwrap()).collect();
+    assert_eq!(outcomes, ["done", "refused", "failed", "refused", "refused"], "{rows:?}");
+    assert_eq!(rows[0]["actor"], "user:Alice");
+    assert!(![PASSWORD, NEW].iter().any(|password| format!("{rows:?}").contains(password)), "{rows:?}");
+    host.running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a13_guessing_the_current_password_in_a_session_is_limited_as_signing_in_is() {
+    let host = TestHost::start().await;
+    alice(&host, &["viewer"]).await;
+    let own = format!("{}{OWN_PAGE}", sign_in(&host, PASSWORD).await);
+    let body = json!({ "current_password": "wrong password", "password": "a battery of new horses" });
+    let mut told = Vec::new();
+    for _ in 0..12 {
+        told.push(host.send("POST", "/api/session/password", &own, &body).await.status);
+    }
+    assert_eq!(told, [[403; 10].as_slice(), &[429; 2]].concat());
+    assert_eq!(try_sign_in(&host, "alice", PASSWORD).await.status, 429, "one limit for both");
+    host.running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn wrong_users_are_not_added() {
     let host = TestHost::start().await;
     alice(&host, &["viewer"]).await;

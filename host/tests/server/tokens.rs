@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::support::{TestHost, code};
+use super::support::{TestHost, code, quick};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_is_shown_once_used_and_revoked() {
@@ -158,5 +158,57 @@ async fn a11_workflows_whose_names_look_the_same_are_the_same() {
     host.save(super::support::quick("Café ﬀ")).await;
     let again = host.client.post("/api/workflows", super::support::quick("cafe\u{301} FF")).await;
     assert_eq!(code(again), "name_taken");
+    host.running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a2_where_owners_only_change_workflows_nobody_else_does() {
+    let host = TestHost::start().await;
+    let (_, ann) = host.token("ann", &["author"]).await;
+    let (_, bob) = host.token("bob", &["author"]).await;
+    let mut flow = quick("flow");
+    flow["trigger"] = json!({ "type": "webhook", "config": { "path": "in" } });
+    let saved = host.send("POST", "/api/workflows", &ann, &flow).await.json();
+    assert_eq!(saved["owner"], "token:ann", "{saved}");
+    flow["description"] = json!("changed by an author");
+    assert_eq!(host.send("PUT", "/api/workflows/flow", &bob, &flow).await.status, 200, "every author, by default");
+    let trigger = format!("/api/triggers/{}", saved["triggers"][0]["id"].as_str().unwrap());
+
+    let host = host.restart_with(|config| config.owners_only = true).await;
+    let listed = async |head: &str| {
+        let page = host.send("GET", "/api/workflows?mine=true", head, &Value::Null).await.json();
+        page["items"].as_array().unwrap().iter().map(|item| item["owner"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!((listed(&ann).await, listed(&bob).await), (vec![json!("token:ann")], vec![]));
+    let secret = json!({ "secret": "a-secret-of-some-length" });
+    let (switch, secrets) = (format!("{trigger}/disable"), format!("{trigger}/secrets"));
+    let acts = [
+        ("PUT", "/api/workflows/flow", &flow, "workflow.update"),
+        ("PUT", "/agents/workflows/flow", &flow, "workflow.update"),
+        ("POST", switch.as_str(), &Value::Null, "trigger.disable"),
+        ("POST", &secrets, &secret, "secret.add"),
+        ("DELETE", "/agents/workflows/flow", &Value::Null, "workflow.delete"),
+        ("DELETE", "/api/workflows/flow", &Value::Null, "workflow.delete"),
+    ];
+    for (method, path, body, act) in acts {
+        let refused = host.send(method, path, &bob, body).await;
+        assert_eq!((refused.status, &refused.json()["code"]), (403, &json!("forbidden")), "{path}: {refused:?}");
+        assert!(refused.body.contains("token:ann"), "it does not say whose it is: {refused:?}");
+        let row = &host.audit(&format!("&actor=token:bob&act={act}")).await[0];
+        assert_eq!(row["outcome"], "refused", "{row}");
+    }
+    for (method, path, body) in acts.iter().take(4).map(|(method, path, body, _)| (method, path, body)) {
+        let done = host.send(method, path, &ann, body).await;
+        assert!((200..300).contains(&done.status), "{path}: {done:?}");
+    }
+    let known = host.send("GET", &secrets, &bob, &Value::Null).await.json();
+    let secret = format!("{secrets}/{}", known["items"][0]["id"].as_str().unwrap());
+    assert_eq!(host.send("DELETE", &secret, &bob, &Value::Null).await.status, 403);
+    assert_eq!(host.send("DELETE", &secret, &ann, &Value::Null).await.status, 204);
+    flow["description"] = json!("changed by an admin");
+    let (head, text) = ("content-type: application/json\r\n", flow.to_string());
+    let changed = host.request("PUT", "/api/workflows/flow", head, text.as_bytes()).await.json();
+    assert_eq!(changed["owner"], "token:ann", "the owner stays: {changed}");
+    assert_eq!(host.send("DELETE", "/api/workflows/flow", &ann, &Value::Null).await.status, 204);
     host.running.stop().await;
 }

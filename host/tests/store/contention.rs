@@ -83,6 +83,7 @@ async fn workflows_are_saved_between_appends() {
                 definition,
                 triggers: Vec::new(),
                 expected_version: None,
+                owner: None,
                 entries: Vec::new(),
             };
             let saved = store.create_workflow(new).await;

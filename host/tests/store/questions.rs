@@ -145,6 +145,7 @@ async fn p2_a_link_is_found_by_its_hash_and_used_with_the_decision() {
         created_at: now(),
         expires_at: Timestamp(now().0 + 1_000_000),
         used_at: None,
+        revoked_at: None,
     };
     assert!(store.make_link(link.clone(), audit()).await.unwrap());
     assert_eq!(store.link(&[7; 32]).await.unwrap(), Some(link));

@@ -36,6 +36,7 @@ fn workflow(name: &str, n: u32, triggers: Vec<NewTrigger>) -> NewWorkflow {
         triggers,
         entries: Vec::new(),
         expected_version: None,
+        owner: None,
     }
 }
 

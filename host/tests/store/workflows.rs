@@ -16,6 +16,7 @@ fn new(name: &str, step: u32) -> NewWorkflow {
         definition,
         triggers: Vec::new(),
         expected_version: None,
+        owner: None,
         entries: Vec::new(),
     }
 }

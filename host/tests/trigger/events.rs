@@ -80,6 +80,7 @@ impl Desk {
             triggers: checked.triggers,
             entries: Vec::new(),
             expected_version: None,
+            owner: None,
         }
     }
 

@@ -179,6 +179,10 @@ mod tests {
             // Words that begin as others do that weigh something.
             ("Je cherche le numéro de la commande.", Label::Neutral),
             ("La carta de Carlos y la rotación del cargo.", Label::Neutral),
+            ("Le numéro est mentionné sur le panneau; les frais sont dans la facture.", Label::Neutral),
+            ("J'ai une impression des lentilles.", Label::Neutral),
+            ("Espero las impresiones y las lentes.", Label::Neutral),
+            ("Der Betrag ist netto.", Label::Neutral),
         ] {
             let rated = rate(text);
             assert_eq!(rated.label, label, "{text}: {rated:?}");

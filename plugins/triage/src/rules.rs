@@ -36,7 +36,7 @@ pub(crate) static CATEGORIES: &[Rule] = &[
     ] },
     Rule { name: "damage", stems: &[
         "broken", "damage*", "defect*", "crack*", "scratch*", "kaputt*", "defekt*", "beschädig*", "zerbrochen*", "zerkratzt*",
-        "cassé*", "endommag*", "défectu*", "rota", "roto", "dañad*", "defectuos*",
+        "cassé*", "endommag*", "défectu*", "rota", "roto", "dañad*",
     ] },
     Rule { name: "delivery", stems: &[
         "deliver*", "parcel*", "package*", "shipping", "shipment*", "courier*", "tracking", "arriv*", "liefer*", "paket*",

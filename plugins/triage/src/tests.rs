@@ -83,6 +83,17 @@ fn a_tool_that_fails_fails_the_agent() {
 }
 
 #[test]
+fn every_word_of_the_rules_can_decide() {
+    for rule in rules::URGENT.iter().chain(rules::CATEGORIES) {
+        for stem in rule.stems {
+            let word = stem.trim_end_matches('*');
+            let covers = |other: &&&str| *other != stem && other.strip_suffix('*').is_some_and(|s| word.starts_with(s));
+            assert_eq!(rule.stems.iter().find(covers), None, "{stem} of {:?} never decides", rule.name);
+        }
+    }
+}
+
+#[test]
 fn the_descriptor_asks_for_the_tools() {
     let descriptor = weir_sdk::testing::describe::<Plugin>();
     assert_eq!(descriptor["name"], json!("triage"));

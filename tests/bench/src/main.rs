@@ -67,11 +67,13 @@ enum Part {
     Grants,
     /// Requests to models through the gateway.
     Models,
+    /// An agent of fifty turns, left alone, and killed half-way.
+    Agents,
     /// The HTTP library alone.
     Hello,
 }
 
-const PARTS: [Part; 9] = [
+const PARTS: [Part; 10] = [
     Part::Chains,
     Part::Loops,
     Part::Waiting,
@@ -81,6 +83,7 @@ const PARTS: [Part; 9] = [
     Part::Grants,
     Part::Hello,
     Part::Models,
+    Part::Agents,
 ];
 
 fn main() -> Result<ExitCode> {
@@ -104,6 +107,7 @@ async fn measure(options: &Options) -> Result<ExitCode> {
     let mut bench = Bench {
         server: options.server.clone().unwrap_or_else(|| options.target.join("release/weir")),
         component: options.target.join("wasm32-wasip2/plugin/echo.wasm"),
+        agent: options.target.join("wasm32-wasip2/plugin/agent.wasm"),
         folder,
         log: fresh_log(&options.target)?,
         sizes: Sizes::of(options),
@@ -139,6 +143,7 @@ async fn run(bench: &mut Bench, part: Part) -> (&'static str, Result<()>) {
         Part::Calls => ("calls", bench.measure_calls().await),
         Part::Grants => ("grants", bench.measure_grants().await),
         Part::Models => ("models", bench.measure_models().await),
+        Part::Agents => ("agents", bench.measure_agents().await),
         Part::Hello => ("hello", bench.measure_hello().await),
     }
 }

@@ -17,6 +17,7 @@ use crate::{
     workload,
 };
 
+pub(crate) mod agents;
 pub(crate) mod calls;
 pub(crate) mod chain;
 pub(crate) mod grants;
@@ -60,6 +61,8 @@ pub(crate) struct Bench {
     pub(crate) server: PathBuf,
     /// The component that is called.
     pub(crate) component: PathBuf,
+    /// The component of the built-in agent.
+    pub(crate) agent: PathBuf,
     /// Where data directories are made: on the disk that is measured.
     pub(crate) folder: PathBuf,
     /// Where all servers log to.
@@ -78,7 +81,7 @@ impl Bench {
 
     /// A server on a data directory.
     pub(crate) async fn server(&self, data: &Path) -> Result<Server> {
-        Server::start(&self.server, data, &self.log).await
+        Server::start(&self.server, data, None, &self.log).await
     }
 
     /// A server with the plugin and the workflows.

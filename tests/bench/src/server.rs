@@ -35,12 +35,16 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts `program` on the data directory `data` and waits until it is ready; what it says goes to `log`.
-    pub(crate) async fn start(program: &Path, data: &Path, log: &Path) -> Result<Self> {
+    /// Starts `program` on the data directory `data`, perhaps with a file of settings, and waits until it is ready; what it
+    /// says goes to `log`.
+    pub(crate) async fn start(program: &Path, data: &Path, config: Option<&Path>, log: &Path) -> Result<Self> {
         let said = File::options().create(true).append(true).open(log).context("making the server's log")?;
         let began = Instant::now();
         let mut command = Command::new(program);
         command.arg("serve").arg("--data").arg(data).args(["--listen", "127.0.0.1:0"]);
+        if let Some(config) = config {
+            command.arg("--config").arg(config);
+        }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(said).kill_on_drop(true);
         let mut child = command.spawn().with_context(|| format!("starting {}", program.display()))?;
         let pid = child.id().context("asking for the server's process")?;

@@ -247,6 +247,17 @@ async fn a14_a_key_survives_a_crash() -> Result<()> {
     Ok(())
 }
 
+/// Runs the program with something on its standard input.
+async fn typed(arguments: &[&str], environment: &[(&str, &str)], input: &str) -> Result<std::process::Output> {
+    let mut command = Command::new(program::weir()?);
+    command.args(arguments).envs(environment.iter().copied()).stdin(Stdio::piped());
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true).spawn()?;
+    let mut stdin = child.stdin.take().context("no standard input")?;
+    stdin.write_all(input.as_bytes()).await?;
+    drop(stdin);
+    Ok(child.wait_with_output().await?)
+}
+
 #[tokio::test]
 async fn tokens_users_and_the_audit_log_from_the_command_line() -> Result<()> {
     let data = Data::new()?;
@@ -264,14 +275,17 @@ async fn tokens_users_and_the_audit_log_from_the_command_line() -> Result<()> {
     refused.refused(401, "unauthorized")?;
     run(&["tokens", "create", "x", "--role", "root"]).await?.exits(2)?;
 
-    let mut adding = Command::new(program::weir()?);
-    adding.args(["users", "add", "alice", "--role", "author"]).envs(environment).stdin(Stdio::piped());
-    let mut adding = adding.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true).spawn()?;
-    let mut stdin = adding.stdin.take().context("no standard input")?;
-    stdin.write_all(b"correct horse battery\n").await?;
-    drop(stdin);
-    let added = adding.wait_with_output().await?;
+    let (first, second) = ("correct horse battery\n", "a battery of new horses\n");
+    let added = typed(&["users", "add", "alice", "--role", "author"], &environment, first).await?;
     ensure!(added.status.success(), "alice is not added: {added:?}");
+    let own = ["users", "password", "alice", "--own"];
+    let stranger = [("WEIR_URL", host.api.url.as_str()), ("WEIR_TOKEN", "")];
+    let changed = typed(&own, &stranger, &format!("{first}{second}")).await?;
+    ensure!(changed.status.success(), "alice has no new password: {changed:?}");
+    let refused = typed(&own, &stranger, &format!("{first}{second}")).await?;
+    ensure!(!refused.status.success(), "the old password is still good: {refused:?}");
+    let listed = run(&["audit", "list", "--act", "user.change_password"]).await?;
+    ensure!(listed.exits(0)?.contains("user:alice"), "the row is missing: {listed:?}");
     run(&["users", "set-roles", "alice", "viewer"]).await?.exits(0)?;
     ensure!(run(&["users", "disable", "alice"]).await?.exits(0)?.contains("disabled"), "she is not disabled");
     ensure!(run(&["--json", "users", "list"]).await?.exits(0)?.contains("\"disabled\": true"), "she is not listed so");

@@ -231,6 +231,26 @@ async fn budgets_are_set_listed_and_deleted() -> Result<()> {
 }
 
 #[tokio::test]
+async fn links_to_a_question_are_made_listed_and_taken_back() -> Result<()> {
+    let data = Data::new()?;
+    let host = data.start().await?;
+    host.api.post("/api/workflows", &sample::asking()).await?;
+    let started = host.api.post("/api/workflows/asking/execute", &json!({ "input_data": { "n": 1 } })).await?;
+    let execution = started["execution_id"].as_str().context("an answer without an id")?;
+    let question = format!("{execution}.{}", host.api.asked(execution).await?);
+    let made = client(&host, &["approvals", "link", &question, "--for", "pat@example.com"]).await?;
+    let url = made.exits(0)?.trim().to_owned();
+    let listed = json_of(&client(&host, &["approvals", "links", &question, "--json"]).await?)?;
+    let link = listed["items"][0]["id"].as_str().with_context(|| format!("no link in {listed}"))?;
+    client(&host, &["approvals", "revoke-link", &question, link]).await?.exits(0)?;
+    client(&host, &["approvals", "revoke-link", &question, link]).await?.exits(1)?;
+    let listed = client(&host, &["approvals", "links", &question]).await?;
+    let told = listed.exits(0)?;
+    ensure!(told.contains("pat@example.com") && told.contains("revoked") && !told.contains(&url), "{told}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn references_are_explained_to_authors() -> Result<()> {
     let data = Data::new()?;
     let scope = format!("@{}", file(&data, "scope.json", r#"{"input": {"a": [1, 2]}, "who": {"name": "Ada"}}"#)?);

@@ -134,7 +134,7 @@ macro_rules! guest {
             }
         }
         const _: () = {
-    $crate::bindings::export!(Program with_types_in $crate::bindings);
+            $crate::bindings::export! { Program with_types_in $crate::bindings }
         };
     };
 }

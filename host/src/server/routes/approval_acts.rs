@@ -169,6 +169,8 @@ pub(crate) struct LinkBody {
 pub(crate) struct LinkView {
     /// The question.
     id: String,
+    /// The link's own id, to take it back.
+    link_id: String,
     /// The address. It is told once, and whoever has it can decide.
     url: String,
     /// Whom it is for.
@@ -211,7 +213,7 @@ pub(crate) async fn link(
         return Err(ApiError::new(Code::TooManyNotices, detail));
     };
     let url = format!("{}{}", app.public_url, approval_link::path(&made.token));
-    Ok((StatusCode::CREATED, Json(LinkView { id, url, name, expires_at: Time(made.expires_at) })))
+    Ok((StatusCode::CREATED, Json(LinkView { id, link_id: made.id, url, name, expires_at: Time(made.expires_at) })))
 }
 
 /// When a link is to expire, if the option that it is for is there.

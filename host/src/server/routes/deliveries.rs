@@ -119,6 +119,7 @@ pub(crate) async fn add_secret(
     Fields(body): Fields<SecretBody>,
 ) -> Result<(StatusCode, Json<SecretAddedView>), ApiError> {
     let trigger = known(&app, &trigger).await?;
+    app.workflow_to_change(&act, &trigger.workflow_id).await?;
     let made = app.webhooks.add_secret(&trigger, body.secret.map(Secret::new), &act.actor()).await?;
     Ok((StatusCode::CREATED, Json(SecretAddedView { id: made.id, secret: made.secret.reveal().to_owned() })))
 }
@@ -133,6 +134,7 @@ pub(crate) async fn delete_secret(
     Names((trigger, secret)): Names<(String, String)>,
 ) -> Result<StatusCode, ApiError> {
     let trigger = known(&app, &trigger).await?;
+    app.workflow_to_change(&act, &trigger.workflow_id).await?;
     let missing = || ApiError::new(Code::SecretNotFound, "the trigger has no such secret");
     let secret = uuid(&secret).ok_or_else(missing)?;
     app.webhooks.delete_secret(&trigger.id, &secret, &act.actor()).await?;

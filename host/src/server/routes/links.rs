@@ -1,9 +1,12 @@
 //! The pages behind links for one decision. Looking never decides: programs that read mail follow every link.
 
+use std::time::Instant;
+
 use axum::{
+    Extension,
     body::Body,
     extract::State,
-    http::{Response, StatusCode},
+    http::{Response, StatusCode, header},
 };
 use serde_json::json;
 use weir_engine::json::Json as Document;
@@ -19,6 +22,7 @@ use crate::{
         approval_page::{self as page, Draft},
         body::FormFields,
         error::ApiError,
+        network::Peer,
         query::Names,
         view::ApprovalView,
     },
@@ -40,10 +44,15 @@ struct Holder {
     responses(
         (status = 200, description = "the question, with a form to answer it; or how it was decided", content_type = "text/html"),
         (status = 404, description = "there is no such link", content_type = "text/html"),
-        (status = 410, description = "the link has expired", content_type = "text/html"),
+        (status = 410, description = "the link has expired, or was taken back", content_type = "text/html"),
+        (status = 429, description = "too many links that do not exist; `retry-after` says how long to wait", content_type = "text/html"),
     ))]
-pub(crate) async fn show(State(app): State<App>, Names(token): Names<String>) -> Result<Page, ApiError> {
-    Ok(match holder(&app, &token, StatusCode::OK).await? {
+pub(crate) async fn show(
+    State(app): State<App>,
+    Extension(peer): Extension<Peer>,
+    Names(token): Names<String>,
+) -> Result<Page, ApiError> {
+    Ok(match holder(&app, peer, &token, StatusCode::OK).await? {
         Ok(holder) => {
             let Holder { link, row, .. } = &holder;
             let body = page::question(row, &link.name, link.option_id.as_deref(), &Draft::default());
@@ -61,16 +70,19 @@ pub(crate) async fn show(State(app): State<App>, Names(token): Names<String>) ->
         (status = 403, description = "whoever has the link may not decide this any more", content_type = "text/html"),
         (status = 404, description = "there is no such link", content_type = "text/html"),
         (status = 409, description = "it was decided before: by whom, and how", content_type = "text/html"),
-        (status = 410, description = "the link has expired", content_type = "text/html"),
+        (status = 410, description = "the link has expired, or was taken back", content_type = "text/html"),
+        (status = 429, description = "too many links that do not exist; `retry-after` says how long to wait", content_type = "text/html"),
         (status = 422, description = "the answer does not fit the question", content_type = "text/html"),
     ))]
 pub(crate) async fn decide(
     State(app): State<App>,
     act: Act,
+    Extension(peer): Extension<Peer>,
     Names(token): Names<String>,
     FormFields(form): FormFields,
 ) -> Result<Page, ApiError> {
-    let holder = match holder(&app, &token, StatusCode::CONFLICT).await? {
+    let _turn = app.links.read().await;
+    let holder = match holder(&app, peer, &token, StatusCode::CONFLICT).await? {
         Ok(holder) => holder,
         Err(page) => return Ok(page),
     };
@@ -138,7 +150,7 @@ async fn answer(app: &App, act: &Act, holder: Holder, given: Given, mut draft: D
         Err(DecideError::NotOpen(_) | DecideError::NothingAsked | DecideError::Several(_))
         | Err(DecideError::Signal(SignalError::Ended(_) | SignalError::NotFound(_))) => {
             let row = app.store.approval(&row.execution_id, row.call).await?;
-            Ok(row.map_or_else(no_link, |row| closed(row, StatusCode::CONFLICT)))
+            Ok(row.map_or_else(gone, |row| closed(row, StatusCode::CONFLICT)))
         }
         Err(DecideError::Signal(error)) => Err(error.into()),
     }
@@ -146,15 +158,18 @@ async fn answer(app: &App, act: &Act, holder: Holder, given: Given, mut draft: D
 
 /// Who has this link, if it may still decide; else the page that says why not. A question that is closed is shown with
 /// the status `when_closed`.
-async fn holder(app: &App, token: &str, when_closed: StatusCode) -> Result<Result<Holder, Page>, ApiError> {
-    let Some(link) = app.store.link(&approval_link::hash(token)).await? else { return Ok(Err(no_link())) };
-    let Some(row) = app.store.approval(&link.execution_id, link.call).await? else { return Ok(Err(no_link())) };
+async fn holder(app: &App, peer: Peer, token: &str, when_closed: StatusCode) -> Result<Result<Holder, Page>, ApiError> {
+    let Some(link) = app.store.link(&approval_link::hash(token)).await? else { return Ok(Err(no_link(app, peer))) };
+    let Some(row) = app.store.approval(&link.execution_id, link.call).await? else { return Ok(Err(gone())) };
     if row.status != ApprovalStatus::Pending {
         return Ok(Err(closed(row, when_closed)));
     }
     if link.used_at.is_some() {
         let words = "Your answer counts. The question waits for more people.";
         return Ok(Err(told(when_closed, "This link was used already", words)));
+    }
+    if link.revoked_at.is_some() {
+        return Ok(Err(told(StatusCode::GONE, "This link was taken back", "Ask whoever sent it to you.")));
     }
     if link.expires_at <= store::now() {
         return Ok(Err(told(
@@ -211,8 +226,21 @@ fn closed(row: ApprovalRow, status: StatusCode) -> Page {
     page::response(status, page::message("Nothing to decide any more", &words, &facts))
 }
 
-fn no_link() -> Page {
-    told(StatusCode::NOT_FOUND, "There is no such link", "It may be incomplete: copy the whole of it.")
+/// There is no link with this token. It cannot be guessed, and whoever tries has to wait all the same.
+fn no_link(app: &App, peer: Peer) -> Page {
+    let Err(wait) = app.wrong_links.take(&peer.counted_as(), Instant::now()) else {
+        return told(StatusCode::NOT_FOUND, "There is no such link", "It may be incomplete: copy the whole of it.");
+    };
+    let seconds = wait.as_secs() + 1;
+    let words = format!("Too many links that do not exist were tried from your address. Wait {seconds} s.");
+    let mut page = told(StatusCode::TOO_MANY_REQUESTS, "There is no such link", &words);
+    page.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+    page
+}
+
+/// The question is not there any more.
+fn gone() -> Page {
+    told(StatusCode::NOT_FOUND, "There is no such question any more", "Its execution was deleted.")
 }
 
 fn told(status: StatusCode, title: &str, words: &str) -> Page {

@@ -11,13 +11,14 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use crate::{
-    accounts::AccountError,
+    accounts::{AccountError, ChangedPassword},
+    identity::Kind,
     server::{
         App,
         act::{Act, Object},
         auth,
         body::Fields,
-        error::{ApiError, Problem},
+        error::{ApiError, Code, Problem},
         gate::{self, Who},
         network::Peer,
         view::{SessionView, Time},
@@ -95,6 +96,45 @@ pub(crate) async fn delete(
         app.accounts.sign_out(session, act.done(&*who.name)).await?;
     }
     Ok((StatusCode::NO_CONTENT, [cookie("", 0, peer)]).into_response())
+}
+
+/// A new password of whoever asks.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ChangePasswordBody {
+    /// The current password.
+    current_password: String,
+    /// The new one: at least 12 characters.
+    password: String,
+}
+
+/// Gives the user who asks a new password. It takes a session and the current password, and ends all other sessions of
+/// the user.
+#[utoipa::path(post, path = "/api/session/password", tag = "identity", request_body = ChangePasswordBody,
+    responses(
+        (status = 204, description = "it is changed, and this session goes on"),
+        (status = 403, description = "the current password is wrong, or whoever asks is no user with a session", body = Problem,
+            content_type = "application/problem+json"),
+        (status = 429, description = "too many attempts failed; `retry-after` says how long to wait", body = Problem,
+            content_type = "application/problem+json"),
+    ))]
+pub(crate) async fn change_password(
+    State(app): State<App>,
+    act: Act,
+    Who(who): Who,
+    Extension(peer): Extension<Peer>,
+    headers: HeaderMap,
+    Fields(body): Fields<ChangePasswordBody>,
+) -> Result<StatusCode, ApiError> {
+    let session = auth::session_cookie(&headers);
+    let (Kind::User(id), Some(session)) = (&who.kind, session) else {
+        let detail = "only users change their password, in a session of theirs; an admin gives one at /api/users";
+        return Err(ApiError::new(Code::Forbidden, detail));
+    };
+    let entry = act.done(&**id).with(json!({ "name": *who.name, "from": peer.address.to_string() }));
+    let passwords = ChangedPassword { current: body.current_password, new: body.password };
+    app.accounts.change_password(id, session, passwords, peer.counted_as(), entry).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// The header that sets the session's cookie.

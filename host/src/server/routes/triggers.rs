@@ -106,6 +106,7 @@ pub(crate) async fn enable(
     Names(trigger): Names<String>,
 ) -> Result<Json<TriggerView>, ApiError> {
     let trigger = found(&app, &trigger).await?;
+    app.workflow_to_change(&act, &trigger.workflow_id).await?;
     app.triggers.enable(&trigger, act.done(&*trigger.id)).await?;
     Ok(Json(found(&app, &trigger.id).await?.into()))
 }
@@ -119,6 +120,7 @@ pub(crate) async fn disable(
     Names(trigger): Names<String>,
 ) -> Result<Json<TriggerView>, ApiError> {
     let trigger = found(&app, &trigger).await?;
+    app.workflow_to_change(&act, &trigger.workflow_id).await?;
     app.triggers.disable(&trigger, act.done(&*trigger.id)).await?;
     Ok(Json(found(&app, &trigger.id).await?.into()))
 }

@@ -1,6 +1,6 @@
 //! Webhooks: requests from outside, which prove by themselves that they may start something.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Json,
@@ -11,14 +11,14 @@ use axum::{
 };
 use bytes::Bytes;
 use serde::Serialize;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, SemaphorePermit};
 use utoipa::ToSchema;
 use weir_engine::execution::Status;
 
 use crate::{
     driver::Finished,
     server::{
-        App, body,
+        App, WORK_KIB_MAX, body,
         error::{ApiError, Code, Problem},
         view::ExecutionView,
     },
@@ -28,6 +28,10 @@ use crate::{
     },
 };
 
+/// A body that is not larger is worked on at once.
+const SMALL_BYTES_MAX: usize = 64 * 1024;
+/// How long a larger one waits for its turn.
+const TURN_TIMEOUT: Duration = Duration::from_secs(5);
 /// What stands before the path of a trigger.
 const PREFIX: &str = "/webhooks/";
 
@@ -76,6 +80,7 @@ pub(super) async fn receive_below(prefix: &str, app: &App, request: Request) -> 
             return Err(error);
         }
     };
+    let _turn = turn(app, body.len()).await?;
     let request = webhook::Request { method: "POST", headers, query, body };
     match app.webhooks.receive(&endpoint, request).await {
         Ok(received) => answer(received),
@@ -97,7 +102,14 @@ async fn read(
 ) -> Result<(Bytes, Option<OwnedSemaphorePermit>), ApiError> {
     let bytes_max = endpoint.config.body_bytes_max.min(BODY_BYTES_MAX);
     let expected = body.size_hint().upper().unwrap_or(bytes_max).min(bytes_max);
-    let room = if expected > BODY_BYTES_DEFAULT { Some(room(app, expected)?) } else { None };
+    let room = if expected > BODY_BYTES_DEFAULT { room(app, expected).map(Some) } else { Ok(None) };
+    let room = match room {
+        Ok(room) => room,
+        Err(error) => {
+            body::throw_away(headers, body).await;
+            return Err(error);
+        }
+    };
     let bytes = body::raw(headers, body, usize::try_from(bytes_max).unwrap_or(usize::MAX)).await?;
     Ok((bytes, room))
 }
@@ -106,6 +118,18 @@ fn room(app: &App, bytes: u64) -> Result<OwnedSemaphorePermit, ApiError> {
     let mib = u32::try_from(bytes.div_ceil(1 << 20)).unwrap_or(u32::MAX);
     let busy = |_| ApiError::new(Code::Unavailable, "too many large bodies come in at the moment; try again");
     Arc::clone(&app.large_bodies).try_acquire_many_owned(mib).map_err(busy)
+}
+
+/// Waits until a body of so many bytes may be worked on; small ones always may.
+async fn turn(app: &App, bytes: usize) -> Result<Option<SemaphorePermit<'_>>, ApiError> {
+    if bytes <= SMALL_BYTES_MAX {
+        return Ok(None);
+    }
+    let kib = u32::try_from(bytes.div_ceil(1024).min(WORK_KIB_MAX)).unwrap_or(u32::MAX);
+    match tokio::time::timeout(TURN_TIMEOUT, app.work.acquire_many(kib)).await {
+        Ok(Ok(turn)) => Ok(Some(turn)),
+        Ok(Err(_)) | Err(_) => Err(ApiError::new(Code::Unavailable, "too many bodies are worked on; try again")),
+    }
 }
 
 /// How a request that was taken is answered.

@@ -20,10 +20,11 @@ use crate::{
         act::Act,
         body::DefinitionBody,
         error::{ApiError, Code, FieldProblem, Problem},
+        gate::Who,
         query::{Names, Paging, Query, uuid},
         view::{Page, SavedView, SecretMadeView, WorkflowSummary, WorkflowVersionView, WorkflowView},
     },
-    store::{AuditEntry, NewWorkflow, Saved, WorkflowFilter, WorkflowOrder},
+    store::{AuditEntry, NewWorkflow, Saved, WorkflowFilter, WorkflowOrder, WorkflowOwner},
     trigger::webhook,
 };
 
@@ -36,6 +37,9 @@ pub(crate) struct ListQuery {
     search: Option<String>,
     /// Only those that are active, or only those that are not.
     active: Option<bool>,
+    /// Only those that you made.
+    #[serde(default)]
+    mine: bool,
     /// `name` (the default) or `newest`.
     order: Option<String>,
     /// Items of a page: 1 to 199, default 50.
@@ -87,6 +91,7 @@ pub(crate) struct Validation {
     responses((status = 200, description = "a page of workflows", body = Page<WorkflowSummary>)))]
 pub(crate) async fn list(
     State(app): State<App>,
+    Who(who): Who,
     Query(query): Query<ListQuery>,
 ) -> Result<Json<Page<WorkflowSummary>>, ApiError> {
     let paging = Paging::new(query.limit, query.cursor);
@@ -97,7 +102,8 @@ pub(crate) async fn list(
         Some("newest") => WorkflowOrder::Newest,
         Some(_) => return Err(ApiError::query("order", "it must be name or newest")),
     };
-    let filter = WorkflowFilter { search: query.search, active: query.active, order };
+    let owner_id = query.mine.then(|| who.id());
+    let filter = WorkflowFilter { search: query.search, active: query.active, owner_id, order };
     let rows = app.store.workflows(&filter, after.as_deref(), limit + 1).await?;
     Ok(Json(Page::new(rows, limit, |row| row.id.to_string(), WorkflowSummary::from)))
 }
@@ -120,6 +126,8 @@ pub(crate) async fn create(
 /// A new workflow that was saved.
 pub(super) async fn saved(app: &App, act: &Act, definition: Value) -> Result<SavedView, ApiError> {
     let (new, warnings) = validated(app, &act.actor(), definition).await?;
+    let owner = WorkflowOwner { id: act.actor_id().into(), name: act.actor().into() };
+    let new = NewWorkflow { owner: Some(owner), ..new };
     let saved = app.store.audited(act.done(&new.name)).create_workflow(new).await;
     app.triggers.changed();
     saved_view(app, &act.actor(), saved?, warnings).await
@@ -173,7 +181,7 @@ pub(crate) async fn update(
     Query(query): Query<UpdateQuery>,
     DefinitionBody(definition): DefinitionBody,
 ) -> Result<Json<SavedView>, ApiError> {
-    let current = app.workflow(&workflow).await?;
+    let current = app.workflow_to_change(&act, &workflow).await?;
     let (new, warnings) = validated(&app, &act.actor(), definition).await?;
     let new = NewWorkflow { expected_version: query.expected_version, ..new };
     let entry = act.done(&*current.row.id).with(json!({ "name": new.name }));
@@ -190,7 +198,7 @@ pub(crate) async fn delete(
     act: Act,
     Names(workflow): Names<String>,
 ) -> Result<StatusCode, ApiError> {
-    let current = app.workflow(&workflow).await?;
+    let current = app.workflow_to_change(&act, &workflow).await?;
     let entry = act.done(&*current.row.id).with(json!({ "name": current.row.name }));
     let deleted = app.store.audited(entry).delete_workflow(&current.row.id).await;
     app.triggers.changed();
@@ -245,7 +253,9 @@ async fn validated(app: &App, actor: &str, definition: Value) -> Result<(NewWork
     let entries = webhook::open(&triggers)
         .map(|path| AuditEntry::done(actor, "trigger.open", &*name).with(json!({ "path": path, "scheme": "none" })));
     let entries = entries.collect();
-    Ok((NewWorkflow { name, description, active, definition, triggers, entries, expected_version: None }, warnings))
+    let (expected_version, owner) = (None, None);
+    let new = NewWorkflow { name, description, active, definition, triggers, entries, expected_version, owner };
+    Ok((new, warnings))
 }
 
 /// Errors, and warnings.

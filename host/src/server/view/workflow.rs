@@ -27,6 +27,8 @@ pub struct WorkflowSummary {
     pub created_at: Time,
     /// When it was last saved.
     pub updated_at: Time,
+    /// Who made it, as the audit log names them: `user:alice`; null where nobody knows.
+    pub owner: Option<String>,
 }
 
 /// A workflow with its newest definition.
@@ -84,6 +86,7 @@ impl From<WorkflowRow> for WorkflowSummary {
             version: row.version,
             created_at: Time(row.created_at),
             updated_at: Time(row.updated_at),
+            owner: row.owner.map(|owner| owner.name.as_ref().to_owned()),
         }
     }
 }

@@ -2,8 +2,11 @@
 
 use std::borrow::Cow;
 
+use bytes::Bytes;
 use serde_json::{Map, Value};
 use weir_engine::json::Json;
+
+use crate::store::DeliveryBody;
 
 /// The most fields of a form or a query.
 const FIELDS_MAX: usize = 1_000;
@@ -45,39 +48,58 @@ impl ContentType {
         }
     }
 
-    /// Reads a body of this type: a form becomes an object, text a string.
-    ///
-    /// # Errors
-    /// It is not UTF-8, or not JSON that is accepted.
-    pub fn read(self, body: &str) -> Result<Json, ContentError> {
+    /// Reads a body of this type, and keeps it: a form becomes an object, text a string.
+    fn read(self, body: String) -> Result<Content, ContentError> {
         match self {
-            Self::Json => Json::parse(body).map_err(|e| ContentError::Malformed(e.to_string())),
-            Self::Form => pairs(body.as_bytes()).map(Json::from_value),
+            Self::Json => json(body),
+            Self::Form => Ok(Content { input: Json::from_value(pairs(body.as_bytes())?), body: kept(&body) }),
             Self::Text if body.contains('\0') => Err(ContentError::Malformed("it holds a NUL".to_owned())),
-            Self::Text => Ok(Json::from_value(body.into())),
+            Self::Text => Ok(Content { body: kept(&body), input: Json::from_value(body.into()) }),
         }
     }
+}
+
+/// What a body says, and what is kept of it.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Content {
+    pub(super) input: Json,
+    pub(super) body: DeliveryBody,
+}
+
+/// A document, which is its body as well where nothing but blanks around it could be lost.
+fn json(body: String) -> Result<Content, ContentError> {
+    let is_trimmed = body.trim_ascii().len() == body.len();
+    let blanks = if is_trimmed { None } else { Some(kept(&body)) };
+    let input = Json::parse(body).map_err(|e| ContentError::Malformed(e.to_string()))?;
+    let body = blanks.unwrap_or_else(|| DeliveryBody::Input(input.clone()));
+    Ok(Content { input, body })
+}
+
+fn kept(body: &str) -> DeliveryBody {
+    DeliveryBody::Text(body.into())
 }
 
 /// Reads a body by its declared type; an empty one without a type is an empty object.
 ///
 /// # Errors
 /// The type is not supported, or the body is not what it says.
-pub(super) fn read(content_type: Option<&str>, body: &str) -> Result<Json, ContentError> {
+pub(super) fn read(content_type: Option<&str>, body: String) -> Result<Content, ContentError> {
     match content_type {
-        None if body.is_empty() => Ok(Json::from_value(Value::Object(Map::new()))),
+        None if body.is_empty() => Ok(Content { input: Json::from_value(Value::Object(Map::new())), body: kept("") }),
         None => Err(ContentError::Unsupported),
         Some(header) => ContentType::of(header).ok_or(ContentError::Unsupported)?.read(body),
     }
 }
 
-/// The text of a body's bytes.
+/// The text of a body's bytes, which are not copied where nobody else has them.
 ///
 /// # Errors
 /// It is not UTF-8.
-pub(super) fn text(body: &[u8]) -> Result<&str, ContentError> {
-    std::str::from_utf8(body)
-        .map_err(|e| ContentError::Malformed(format!("it is not UTF-8: the byte at {} is wrong", e.valid_up_to())))
+pub(super) fn text(body: Bytes) -> Result<String, ContentError> {
+    String::from_utf8(body.into()).map_err(|e| {
+        let at = e.utf8_error().valid_up_to();
+        ContentError::Malformed(format!("it is not UTF-8: the byte at {at} is wrong"))
+    })
 }
 
 /// The pairs of a form or a query as an object; what is there several times becomes an array.
@@ -111,7 +133,7 @@ mod tests {
     use super::*;
 
     fn value(content_type: &str, body: &str) -> Value {
-        read(Some(content_type), body).unwrap().value().clone()
+        read(Some(content_type), body.to_owned()).unwrap().input.value().clone()
     }
 
     #[test]
@@ -121,9 +143,24 @@ mod tests {
         assert_eq!(value("text/plain", "{\"a\":1}"), json!("{\"a\":1}"));
         let form = value("application/x-www-form-urlencoded", "a=1&b=x+y&a=%32&c");
         assert_eq!(form, json!({"a": ["1", "2"], "b": "x y", "c": ""}));
-        assert_eq!(read(None, "").unwrap().value(), &json!({}));
+        assert_eq!(read(None, String::new()).unwrap().input.value(), &json!({}));
         for unsupported in [None, Some("application/xml"), Some("multipart/form-data"), Some(""), Some("text/json")] {
-            assert_eq!(read(unsupported, "{}"), Err(ContentError::Unsupported), "{unsupported:?}");
+            assert_eq!(read(unsupported, "{}".to_owned()), Err(ContentError::Unsupported), "{unsupported:?}");
+        }
+    }
+
+    #[test]
+    fn bodies_are_kept_as_they_came() {
+        for (kind, body) in [
+            ("application/json", "{ \"a\": 1.0 }"),
+            ("application/json", " \n{\"a\":1}\r\n"),
+            ("application/x-www-form-urlencoded", "a=%31"),
+            ("text/plain", " text "),
+        ] {
+            let content = read(Some(kind), body.to_owned()).unwrap();
+            assert_eq!(content.body.text(), body, "{kind}");
+            let is_shared = matches!(content.body, DeliveryBody::Input(_));
+            assert_eq!(is_shared, body.starts_with('{'), "{body}");
         }
     }
 
@@ -139,8 +176,8 @@ mod tests {
             ("text/plain", "a\0b"),
         ];
         for (kind, body) in wrong {
-            assert!(matches!(read(Some(kind), body), Err(ContentError::Malformed(_))), "{kind}");
+            assert!(matches!(read(Some(kind), body.to_owned()), Err(ContentError::Malformed(_))), "{kind}");
         }
-        assert!(text(b"\xff").is_err());
+        assert!(text(Bytes::from_static(b"\xff")).is_err());
     }
 }

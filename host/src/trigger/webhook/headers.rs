@@ -1,6 +1,8 @@
 //! The headers of a request, as far as webhooks look at them. Knows no HTTP library.
 
-use serde_json::{Map, Value};
+use std::{borrow::Cow, collections::BTreeMap};
+
+use weir_engine::json::Json;
 
 use super::verify::Refusal;
 
@@ -71,19 +73,14 @@ impl Headers {
     /// What may be kept and shown: everything but credentials and what is no text. Values of one name are joined by
     /// commas, as HTTP has it.
     #[must_use]
-    pub fn shown(&self) -> Value {
-        let mut shown: Map<String, Value> = Map::new();
+    pub fn shown(&self) -> Json {
+        let mut shown: BTreeMap<&str, Cow<'_, str>> = BTreeMap::new();
         for (name, value) in self.0.iter().filter(|(name, _)| !is_credential(name)) {
             let Ok(text) = std::str::from_utf8(value) else { continue };
-            match shown.get_mut(name) {
-                Some(Value::String(before)) => {
-                    before.push_str(", ");
-                    before.push_str(text);
-                }
-                _ => drop(shown.insert(name.clone(), text.into())),
-            }
+            let joined = |before: &mut Cow<'_, str>| *before = format!("{before}, {text}").into();
+            shown.entry(name).and_modify(joined).or_insert(text.into());
         }
-        Value::Object(shown)
+        Json::of(&shown)
     }
 }
 
@@ -129,6 +126,6 @@ mod tests {
         ]
         .into_iter()
         .collect();
-        assert_eq!(headers.shown(), json!({"x-github-event": "push", "accept": "a, b"}));
+        assert_eq!(headers.shown().value(), &json!({"x-github-event": "push", "accept": "a, b"}));
     }
 }

@@ -3,15 +3,20 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use serde::Serialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 use weir_engine::{id::Timestamp, json::Json};
 
-use super::{ContentError, Endpoint, Headers, Webhooks, content, verify};
+use super::{
+    ContentError, Endpoint, Headers, Webhooks,
+    content::{self, Content},
+    verify,
+};
 use crate::{
     driver::{Companions, Finished},
     store::{self, AuditEntry, Companion, DeliveryRow, DeliveryVerdict, NewDelivery, OccurrenceStatus, StoreError},
-    trigger::{FireError, Firing, about, config::Respond},
+    trigger::{FireError, Firing, config::Respond},
 };
 
 /// Bodies larger than this are hashed and parsed beside the tasks that answer others.
@@ -120,7 +125,7 @@ impl Webhooks {
             Respond::Async => None,
             Respond::Sync { timeout } => Some(timeout),
         };
-        let work = Work { content_type, method: request.method, wait, audit: None };
+        let work = Work { sent: Sent { content_type, method: request.method }, wait, audit: None };
         self.take(endpoint, draft, request.body, work).await
     }
 
@@ -142,13 +147,13 @@ impl Webhooks {
         let delivery = NewDelivery {
             delivery_key,
             resent_from: Some(Arc::clone(&first)),
-            headers: headers.text().into(),
+            headers: headers.clone(),
             query,
             ..draft(&endpoint, &Headers::default(), None, store::now())
         };
         let content_type = headers.value().get("content-type").and_then(Value::as_str).map(str::to_owned);
         let audit = AuditEntry::done(actor, "delivery.resend", &*first).with(json!({ "delivery_id": *delivery.id }));
-        let work = Work { content_type, method: "POST", wait: None, audit: Some(audit) };
+        let work = Work { sent: Sent { content_type, method: "POST" }, wait: None, audit: Some(audit) };
         let body = Bytes::copy_from_slice(body.as_bytes());
         Ok(self.take(&endpoint, delivery, body, work).await?)
     }
@@ -160,20 +165,11 @@ impl Webhooks {
         request: &Request,
         at: Timestamp,
     ) -> Result<Option<String>, verify::Refusal> {
-        let is_large = request.body.len() > INLINE_BYTES_MAX;
+        if request.body.len() <= INLINE_BYTES_MAX {
+            return checked(endpoint, request, at);
+        }
         let (endpoint, request) = (Arc::clone(endpoint), request.clone());
-        let check = move || {
-            let Endpoint { config, secrets, .. } = &*endpoint;
-            let verdict = verify::verify(config.scheme, secrets, &request.headers, &request.body, at);
-            let known = match verdict {
-                verify::Verdict::Accepted { delivery_id } => delivery_id,
-                verify::Verdict::Refused(refusal) => return Err(refusal),
-            };
-            let named =
-                config.dedupe_header.as_deref().map(|name| verify::named(&request.headers, name)).transpose()?;
-            Ok(named.flatten().or(known))
-        };
-        if is_large { blocking(check).await } else { check() }
+        blocking(move || checked(&endpoint, &request, at)).await
     }
 
     async fn take(
@@ -187,22 +183,22 @@ impl Webhooks {
             self.note(refused(delivery, "the trigger or its workflow is switched off".to_owned())).await;
             return Err(ReceiveError::Disabled);
         }
-        let read = match read(endpoint, &delivery, body, &work).await {
-            Ok(read) => read,
+        let (Content { input, body }, trigger) = match read(endpoint, &delivery, body, &work.sent).await {
+            Ok(Read { content, trigger }) => (content, trigger),
             Err(error) => {
                 self.note(refused(delivery, error.to_string())).await;
                 return Err(error.into());
             }
         };
-        let delivery = NewDelivery { body: Some(read.body), ..delivery };
+        let delivery = NewDelivery { body: Some(body), ..delivery };
         let filter = endpoint.config.filter.as_ref();
-        if filter.is_some_and(|filter| !filter.passes(read.input.value(), read.trigger.value())) {
+        if filter.is_some_and(|filter| !filter.passes(input.value(), trigger.value())) {
             let (delivery_id, delivery) = (Arc::clone(&delivery.id), with(delivery, DeliveryVerdict::Filtered));
             self.0.store.metrics().delivery(delivery.verdict.as_str());
             self.0.store.record_delivery(delivery).await.map_err(FireError::from)?;
             return Ok(Received::Filtered { delivery_id });
         }
-        self.fire(endpoint, delivery, read.input, read.trigger, work).await
+        self.fire(endpoint, delivery, input, trigger, work).await
     }
 
     async fn fire(
@@ -277,42 +273,76 @@ impl Webhooks {
 
 /// How a request is to be dealt with.
 struct Work {
-    content_type: Option<String>,
-    method: &'static str,
+    sent: Sent,
     wait: Option<Duration>,
     audit: Option<AuditEntry>,
 }
 
+/// How a request came.
+#[derive(Clone)]
+struct Sent {
+    content_type: Option<String>,
+    method: &'static str,
+}
+
 /// A request that was read.
 struct Read {
-    body: Arc<str>,
-    input: Json,
+    content: Content,
     trigger: Json,
+}
+
+/// What `$.trigger` shows of a delivery.
+#[derive(Serialize)]
+struct Shown<'a> {
+    #[serde(rename = "type")]
+    trigger_type: &'static str,
+    id: &'a str,
+    key: &'a str,
+    path: Option<&'a str>,
+    method: &'static str,
+    headers: &'a Json,
+    query: Value,
+    delivery_id: Option<&'a str>,
+}
+
+/// The sender's id of a request that comes from who knows a secret.
+fn checked(endpoint: &Endpoint, request: &Request, at: Timestamp) -> Result<Option<String>, verify::Refusal> {
+    let Endpoint { config, secrets, .. } = endpoint;
+    let known = match verify::verify(config.scheme, secrets, &request.headers, &request.body, at) {
+        verify::Verdict::Accepted { delivery_id } => delivery_id,
+        verify::Verdict::Refused(refusal) => return Err(refusal),
+    };
+    let named = config.dedupe_header.as_deref().map(|name| verify::named(&request.headers, name)).transpose()?;
+    Ok(named.flatten().or(known))
 }
 
 async fn read(
     endpoint: &Arc<Endpoint>,
     delivery: &NewDelivery,
     body: Bytes,
-    work: &Work,
+    sent: &Sent,
 ) -> Result<Read, ContentError> {
-    let (headers, query) = (Arc::clone(&delivery.headers), delivery.query.clone());
-    let (delivery_key, endpoint) = (delivery.delivery_key.clone(), Arc::clone(endpoint));
-    let (content_type, method) = (work.content_type.clone(), work.method);
-    let is_large = body.len() > INLINE_BYTES_MAX;
-    let read = move || {
-        let text = content::text(&body)?;
-        let input = content::read(content_type.as_deref(), text)?;
-        let more = json!({
-            "path": endpoint.trigger.path,
-            "method": method,
-            "headers": serde_json::from_str::<Value>(&headers).unwrap_or_default(),
-            "query": content::pairs(query.as_deref().unwrap_or_default().as_bytes())?,
-            "delivery_id": delivery_key,
-        });
-        Ok(Read { body: text.into(), input, trigger: about(&endpoint.trigger, more) })
+    if body.len() <= INLINE_BYTES_MAX {
+        return read_now(endpoint, delivery, body, sent);
+    }
+    let (endpoint, delivery, sent) = (Arc::clone(endpoint), delivery.clone(), sent.clone());
+    blocking(move || read_now(&endpoint, &delivery, body, &sent)).await
+}
+
+fn read_now(endpoint: &Endpoint, delivery: &NewDelivery, body: Bytes, sent: &Sent) -> Result<Read, ContentError> {
+    let content = content::read(sent.content_type.as_deref(), content::text(body)?)?;
+    let trigger = &endpoint.trigger;
+    let shown = Shown {
+        trigger_type: trigger.trigger_type.as_str(),
+        id: &trigger.id,
+        key: &trigger.key,
+        path: trigger.path.as_deref(),
+        method: sent.method,
+        headers: &delivery.headers,
+        query: content::pairs(delivery.query.as_deref().unwrap_or_default().as_bytes())?,
+        delivery_id: delivery.delivery_key.as_deref(),
     };
-    if is_large { blocking(read).await } else { read() }
+    Ok(Read { content, trigger: Json::of(&shown) })
 }
 
 /// Runs what takes long on a thread of its own.
@@ -333,7 +363,7 @@ fn draft(endpoint: &Endpoint, headers: &Headers, query: Option<&str>, at: Timest
         reason: None,
         execution_id: None,
         resent_from: None,
-        headers: headers.shown().to_string().into(),
+        headers: headers.shown(),
         query: query.map(Into::into),
         body: None,
         received_at: at,
