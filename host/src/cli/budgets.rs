@@ -149,7 +149,7 @@ fn table(out: Out, budgets: &[Value]) -> String {
             vec![
                 text_of(budget, "name"),
                 whose(budget),
-                format!("{} {noun} a {}", budget["limits"][*limit], text_of(budget, "period")),
+                format!("{} {noun} {}", budget["limits"][*limit], a_period(budget)),
                 sum(&budget["settled"], members),
                 sum(&budget["reserved"], members),
                 text_of(budget, "period_ends_at"),
@@ -157,6 +157,14 @@ fn table(out: Out, budgets: &[Value]) -> String {
         })
     });
     out.table(&["NAME", "FOR", "LIMIT", "SPENT", "PROMISED", "UNTIL"], &rows.collect::<Vec<_>>())
+}
+
+fn a_period(budget: &Value) -> &'static str {
+    match budget["period"].as_str() {
+        Some("hour") => "an hour",
+        Some("day") => "a day",
+        _ => "a month",
+    }
 }
 
 fn whose(budget: &Value) -> String {

@@ -199,6 +199,38 @@ async fn executions_are_listed_answered_and_cancelled() -> Result<()> {
 }
 
 #[tokio::test]
+async fn budgets_are_set_listed_and_deleted() -> Result<()> {
+    let data = Data::new()?;
+    let host = data.start().await?;
+    let arguments = ["budgets", "set", "team", "--period", "month", "--cost", "2.5", "--requests", "10"];
+    client(&host, &arguments).await?.exits(0)?;
+    let arguments = ["budgets", "set", "each", "--each-workflow", "--period", "hour", "--tool-calls", "7"];
+    client(&host, &arguments).await?.exits(0)?;
+    let listed = client(&host, &["budgets", "list"]).await?;
+    let told = listed.exits(0)?;
+    for word in [
+        "team",
+        "all executions",
+        "2.5 dollars a month",
+        "10 requests a month",
+        "each workflow",
+        "7 tool calls an hour",
+    ] {
+        ensure!(told.contains(word), "{word} is not told: {told}");
+    }
+    let shown = client(&host, &["--json", "budgets", "show", "team"]).await?;
+    let shown: Value = serde_json::from_str(shown.exits(0)?)?;
+    ensure!(shown["limits"]["max_cost_dollars"] == 2.5 && shown["scope"] == "host", "{shown}");
+    client(&host, &["budgets", "delete", "team"]).await?.exits(0)?;
+    client(&host, &["budgets", "show", "team"]).await?.exits(1)?;
+    client(&host, &["budgets", "set", "team", "--period", "week", "--requests", "1"]).await?.exits(2)?;
+    let nothing = client(&host, &["budgets", "set", "team", "--period", "day"]).await?;
+    nothing.exits(1)?;
+    ensure!(nothing.stderr.contains("limits nothing"), "{nothing:?}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn links_to_a_question_are_made_listed_and_taken_back() -> Result<()> {
     let data = Data::new()?;
     let host = data.start().await?;
