@@ -51,9 +51,13 @@ async fn do_everything(api: &Api) -> Result<String> {
     api.asked(&answered).await?;
     let questions = api.get(&format!("/api/executions/{answered}/approvals")).await?;
     let question = questions["items"][0]["id"].as_str().context("a question without an id")?;
-    for (verb, body) in [("reassign", json!({ "roles": ["approver"] })), ("remind", json!({})), ("links", json!({}))] {
-        good(api, post.clone(), &format!("/api/approvals/{question}/{verb}"), body).await?;
+    let question = format!("/api/approvals/{question}");
+    for (verb, body) in [("reassign", json!({ "roles": ["approver"] })), ("remind", json!({}))] {
+        good(api, post.clone(), &format!("{question}/{verb}"), body).await?;
     }
+    let link = good(api, post.clone(), &format!("{question}/links"), json!({})).await?;
+    let link = link["link_id"].as_str().context("a link without an id")?;
+    good(api, delete.clone(), &format!("{question}/links/{link}"), Value::Null).await?;
     good(api, post.clone(), &format!("/api/executions/{answered}/approve"), json!({ "option_id": "yes" })).await?;
     good(api, post.clone(), &format!("/api/executions/{cancelled}/cancel"), Value::Null).await?;
     good(api, delete.clone(), &path, Value::Null).await?;
@@ -73,6 +77,9 @@ async fn do_everything(api: &Api) -> Result<String> {
     good(api, put.clone(), "/api/secrets/search-key", secret).await?;
     good(api, post.clone(), "/api/models/default/try", json!({ "text": "hello" })).await?;
     good(api, delete.clone(), "/api/secrets/search-key", Value::Null).await?;
+    let budget = json!({ "scope": "host", "period": "day", "limits": { "request_limit": 10 } });
+    good(api, put.clone(), "/api/budgets/team", budget).await?;
+    good(api, delete.clone(), "/api/budgets/team", Value::Null).await?;
     let token = good(api, post.clone(), "/api/tokens", json!({ "name": "ci", "roles": ["viewer"] })).await?;
     let id = token["id"].as_str().context("a token without an id")?;
     good(api, delete.clone(), &format!("/api/tokens/{id}"), Value::Null).await?;
@@ -143,7 +150,10 @@ async fn sign_in_and_out(api: &Api) -> Result<()> {
     answer.good()?;
     let cookie = answer.headers.get("set-cookie").context("no cookie")?.to_str()?;
     let cookie = cookie.split(';').next().context("an empty cookie")?;
-    let headers = [("cookie", cookie), ("origin", api.url.as_str())];
+    let headers = [("cookie", cookie), ("origin", api.url.as_str()), ("content-type", "application/json")];
+    let passwords = json!({ "current_password": "correct horse battery", "password": "another battery of horses" });
+    let changed = stranger.send_with(Method::POST, "/api/session/password", &headers, passwords.to_string()).await?;
+    ensure!(changed.status == 204, "changing the password answered {}", changed.status);
     let left = stranger.send_with(Method::DELETE, "/api/session", &headers, "").await?;
     ensure!(left.status == 204, "signing out answered {}", left.status);
     Ok(())

@@ -112,7 +112,8 @@ fn g4_each_limit_lets_as_much_begin_as_it_says_wherever_it_is_held() {
             let failure = failure.unwrap_or_else(|| panic!("{name} of {holder:?} stops nothing"));
             assert_eq!(begun, 3, "{name} of {holder:?}");
             let details = failure.details.as_ref().map(|details| details.value().clone()).unwrap_or_default();
-            assert_eq!((&details["limit"], &details["value"]), (&json!(name), &json!(3 * unit)), "{holder:?}");
+            let shown = if name == "max_cost_dollars" { json!((3 * unit) as f64 / 1e6) } else { json!(3 * unit) };
+            assert_eq!((&details["limit"], &details["value"]), (&json!(name), &shown), "{holder:?}");
         }
     }
 }

@@ -130,7 +130,7 @@ pub(super) fn failure(exceeded: &Exceeded, step: &Arc<str>, path: &Arc<str>) -> 
 
 /// What a passed limit is to an execution that shares it with others.
 fn shared_failure(exceeded: &Exceeded, whose: &Whose, step: &Arc<str>, path: &Arc<str>) -> Failure {
-    let Exceeded { limit, value } = exceeded;
+    let (limit, value) = (&exceeded.limit, exceeded.shown());
     let message = format!("step {path} would pass {limit} = {value} of {}; raise it there or do less", whose.name);
     let mut details = json!({ "limit": limit, "value": value });
     if let (Some(details), Some(more)) = (details.as_object_mut(), whose.details.as_object()) {
