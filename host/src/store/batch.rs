@@ -11,9 +11,11 @@ use weir_engine::{
 
 use super::{
     Append, StoreError,
+    bulk::Extra,
     chunk::{self, Chunk},
     companion::Companions,
     projection::{self, Changes, Step},
+    queries::WRITE_CHANGES,
     questions::Questions,
     steps::StepStatus,
 };
@@ -95,14 +97,13 @@ pub(super) struct Prepared {
 
 impl Changed {
     /// What all of them change together; `None` where that is nothing.
-    pub(super) fn of(group: &[&Prepared]) -> Option<Self> {
+    pub(super) fn of_all(group: &[&Prepared]) -> Option<Extra> {
         let mut all = Self::default();
         for Prepared { changed, .. } in group {
             all.executions.extend(&changed.executions);
             all.steps.extend(&changed.steps);
         }
-        let nothing = all.executions.is_empty() && all.steps.is_empty();
-        (!nothing).then_some(all)
+        Extra::of(WRITE_CHANGES, [&all.executions, &all.steps])
     }
 }
 

@@ -5,11 +5,7 @@
 
 use std::sync::Arc;
 
-use sqlx::{
-    SqliteConnection,
-    query::Query,
-    sqlite::{SqliteArguments, SqliteRow},
-};
+use sqlx::{SqliteConnection, sqlite::SqliteRow};
 use weir_engine::{
     id::Timestamp,
     limits::{Amounts, Limits},
@@ -18,6 +14,7 @@ use weir_engine::{
 use super::{
     Store, StoreError,
     batch::{Prepared, Rows},
+    bulk::Extra,
     columns::Columns,
     error::database,
     now,
@@ -122,12 +119,8 @@ impl DrawnRows {
         ancestors.iter().try_for_each(|ancestor| self.ancestors.push(&(ancestor, execution_id)))
     }
 
-    fn tables(&self) -> [&Rows; 4] {
-        [&self.spent, &self.reserved, &self.free, &self.ancestors]
-    }
-
     /// The rows of a batch together; `None` where there are none.
-    pub(super) fn of_all(group: &[&Prepared]) -> Option<Self> {
+    pub(super) fn of_all(group: &[&Prepared]) -> Option<Extra> {
         let mut all = Self::default();
         for Prepared { companions, .. } in group {
             all.spent.extend(&companions.drawn.spent);
@@ -135,14 +128,7 @@ impl DrawnRows {
             all.free.extend(&companions.drawn.free);
             all.ancestors.extend(&companions.drawn.ancestors);
         }
-        all.tables().iter().any(|rows| !rows.is_empty()).then_some(all)
-    }
-
-    pub(super) fn bind<'q>(
-        &self,
-        query: Query<'q, sqlx::Sqlite, SqliteArguments>,
-    ) -> Query<'q, sqlx::Sqlite, SqliteArguments> {
-        self.tables().into_iter().fold(query, |query, rows| query.bind(rows.finish()))
+        Extra::of(queries::WRITE_DRAWN, [&all.spent, &all.reserved, &all.free, &all.ancestors])
     }
 }
 

@@ -9,18 +9,18 @@ use sqlx::{AssertSqlSafe, Sqlite, SqliteConnection, query::Query, sqlite::Sqlite
 use weir_engine::id::Timestamp;
 
 use super::{
-    batch::{Changed, NewExecution, Prepared},
+    batch::{Changed, NewExecution, Prepared, Rows},
     budgets::DrawnRows,
     chunk::Chunk,
     columns::signed,
     companion::Companions,
-    deliveries::LargeBody,
+    deliveries::NewDelivery,
     journal::Journal,
     kv::KvRows,
+    occurrences::NewOccurrence,
     projection::Step,
     queries::{
-        BEGIN, COMMIT, INSERT_EVENTS, INSERT_EXECUTIONS, INSERT_STEPS, Insertion, WRITE_CHANGES, WRITE_COMPANIONS,
-        WRITE_QUESTIONS, budgets::WRITE_DRAWN, journal::WRITE_JOURNAL, kv::WRITE_KV, webhooks::WRITE_BODY,
+        BEGIN, COMMIT, INSERT_DELIVERIES, INSERT_EVENTS, INSERT_EXECUTIONS, INSERT_OCCURRENCES, INSERT_STEPS, Insertion,
     },
     questions::Questions,
 };
@@ -30,7 +30,8 @@ const ROWS_MAX: usize = 64;
 /// The most new steps in one text.
 const STEPS_MAX: usize = 256;
 
-type Statement<'q> = Query<'q, Sqlite, SqliteArguments>;
+/// A statement on the writer's connection.
+pub(super) type Statement<'q> = Query<'q, Sqlite, SqliteArguments>;
 
 /// The new rows of a batch.
 #[derive(Default)]
@@ -39,67 +40,51 @@ struct New<'b> {
     /// At least one of each execution, in the order of `executions`: so none is written before its execution.
     chunks: Vec<(&'b Arc<str>, &'b Chunk)>,
     steps: Vec<(&'b Arc<str>, &'b Step)>,
+    /// What triggers started them for.
+    occurrences: Vec<&'b NewOccurrence>,
+    deliveries: Vec<&'b NewDelivery>,
+}
+
+/// What else a batch writes: statements, and the value of each `?` in them.
+pub(super) struct Extra {
+    pub(super) text: &'static str,
+    pub(super) values: Vec<String>,
+}
+
+impl Extra {
+    /// Statements that take a list of rows each; `None` where all lists are empty.
+    pub(super) fn of<const N: usize>(text: &'static str, lists: [&Rows; N]) -> Option<Self> {
+        let nothing = lists.iter().all(|rows| rows.is_empty());
+        (!nothing).then(|| Self { text, values: lists.iter().map(|rows| rows.finish()).collect() })
+    }
 }
 
 /// Writes appends, each of another execution, in one transaction. After an error it is still open.
 pub(super) async fn write(connection: &mut SqliteConnection, group: &[&Prepared]) -> Result<(), sqlx::Error> {
     let new = New::of(group);
-    let changed = Changed::of(group);
-    let questions = Questions::of_all(group);
-    let (journal, kv, drawn) = (Journal::of_all(group), KvRows::of_all(group), DrawnRows::of_all(group));
-    let mut companions = Companions::bound(connection, group).await?;
-    let bodies: Vec<&LargeBody> = group.iter().flat_map(|prepared| &prepared.companions.bodies).collect();
+    let mut extras = extras(connection, group).await?;
     let parts = new.parts();
     for part in 0..parts {
         let last = part + 1 == parts;
-        let changed = changed.as_ref().filter(|_| last);
-        let questions = questions.as_ref().filter(|_| last);
+        let extras = if last { std::mem::take(&mut extras) } else { Vec::new() };
         let rows = new.part(part);
-        let companions = companions.take_if(|_| last);
-        let journal = journal.as_ref().filter(|_| last);
-        let kv = kv.as_ref().filter(|_| last);
-        let drawn = drawn.as_ref().filter(|_| last);
-        let bodies = if last { bodies.as_slice() } else { &[] };
-        let extras = [
-            (changed.is_some(), WRITE_CHANGES),
-            (questions.is_some(), WRITE_QUESTIONS),
-            (companions.is_some(), WRITE_COMPANIONS),
-            (journal.is_some(), WRITE_JOURNAL),
-            (kv.is_some(), WRITE_KV),
-            (drawn.is_some(), WRITE_DRAWN),
-        ];
-        let text = rows.text(part == 0, extras, bodies.len(), last);
-        let query = rows.bind(sqlx::query(AssertSqlSafe(text)));
-        let query = match changed {
-            None => query,
-            Some(changed) => query.bind(changed.executions.finish()).bind(changed.steps.finish()),
-        };
-        let query = match questions {
-            None => query,
-            Some(questions) => questions.bind(query),
-        };
-        let query = match companions {
-            None => query,
-            Some(companions) => companions.bind(query),
-        };
-        let query = match journal {
-            None => query,
-            Some(journal) => journal.bind(query),
-        };
-        let query = match kv {
-            None => query,
-            Some(kv) => kv.bind(query),
-        };
-        let query = match drawn {
-            None => query,
-            Some(drawn) => drawn.bind(query),
-        };
-        let query = bodies
-            .iter()
-            .fold(query, |query, body| query.bind(Arc::clone(&body.text)).bind(Arc::clone(&body.delivery_id)));
+        let text = rows.text(part == 0, &extras, last);
+        let values = extras.into_iter().flat_map(|extra| extra.values);
+        let query = values.fold(rows.bind(sqlx::query(AssertSqlSafe(text))), Query::bind);
         query.execute(&mut *connection).await?;
     }
     Ok(())
+}
+
+/// What the appends write besides new executions, events and steps. Reads the end of the audit log where that is needed.
+async fn extras(connection: &mut SqliteConnection, group: &[&Prepared]) -> Result<Vec<Extra>, sqlx::Error> {
+    let mut extras = Vec::from_iter(Changed::of_all(group));
+    extras.extend(Questions::of_all(group));
+    extras.extend(Companions::of_all(connection, group).await?);
+    extras.extend(Journal::of_all(group));
+    extras.extend(KvRows::of_all(group));
+    extras.extend(DrawnRows::of_all(group));
+    Ok(extras)
 }
 
 impl<'b> New<'b> {
@@ -110,13 +95,16 @@ impl<'b> New<'b> {
             new.executions.extend(prepared.new_execution.iter().map(|execution| (id, execution)));
             new.chunks.extend(prepared.chunks.iter().map(|chunk| (id, chunk)));
             new.steps.extend(prepared.new_steps.iter().map(|step| (id, step)));
+            new.occurrences.extend(&prepared.companions.occurrences);
+            new.deliveries.extend(&prepared.companions.deliveries);
         }
         new
     }
 
     /// How many texts it takes.
     fn parts(&self) -> usize {
-        let rows = self.executions.len().max(self.chunks.len()).div_ceil(ROWS_MAX);
+        let companions = self.occurrences.len().max(self.deliveries.len());
+        let rows = self.executions.len().max(self.chunks.len()).max(companions).div_ceil(ROWS_MAX);
         rows.max(self.steps.len().div_ceil(STEPS_MAX)).max(1)
     }
 
@@ -124,8 +112,10 @@ impl<'b> New<'b> {
         let (rows, steps) = (span(part, ROWS_MAX), span(part, STEPS_MAX));
         Part {
             executions: within(&self.executions, rows.clone()),
-            chunks: within(&self.chunks, rows),
+            chunks: within(&self.chunks, rows.clone()),
             steps: within(&self.steps, steps),
+            occurrences: within(&self.occurrences, rows.clone()),
+            deliveries: within(&self.deliveries, rows),
         }
     }
 }
@@ -143,18 +133,21 @@ struct Part<'b> {
     executions: &'b [(&'b Arc<str>, &'b NewExecution)],
     chunks: &'b [(&'b Arc<str>, &'b Chunk)],
     steps: &'b [(&'b Arc<str>, &'b Step)],
+    occurrences: &'b [&'b NewOccurrence],
+    deliveries: &'b [&'b NewDelivery],
 }
 
 impl Part<'_> {
-    fn text(&self, first: bool, extras: [(bool, &str); 6], bodies: usize, last: bool) -> String {
+    fn text(&self, first: bool, extras: &[Extra], last: bool) -> String {
         let mut text = if first { format!("{BEGIN};") } else { String::new() };
         text += &INSERT_EXECUTIONS.text(filled(self.executions.len()));
         text += &INSERT_EVENTS.text(filled(self.chunks.len()));
         text += &INSERT_STEPS.text(filled(self.steps.len()));
-        for (wanted, extra) in extras {
-            text += if wanted { extra } else { "" };
+        text += &INSERT_OCCURRENCES.text(filled(self.occurrences.len()));
+        text += &INSERT_DELIVERIES.text(filled(self.deliveries.len()));
+        for extra in extras {
+            text += extra.text;
         }
-        text += &WRITE_BODY.repeat(bodies);
         if last {
             text += COMMIT;
         }
@@ -169,7 +162,11 @@ impl Part<'_> {
         });
         let query = fill(rows, &INSERT_EVENTS, self.chunks.len());
         let rows = self.steps.iter().fold(query, |query, (id, step)| bind_step(query, id, step));
-        fill(rows, &INSERT_STEPS, self.steps.len())
+        let query = fill(rows, &INSERT_STEPS, self.steps.len());
+        let rows = self.occurrences.iter().fold(query, |query, row| row.bind(query));
+        let query = fill(rows, &INSERT_OCCURRENCES, self.occurrences.len());
+        let rows = self.deliveries.iter().fold(query, |query, row| row.bind(query));
+        fill(rows, &INSERT_DELIVERIES, self.deliveries.len())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sqlx::{SqliteConnection, query::Query, sqlite::SqliteArguments};
+use sqlx::SqliteConnection;
 use weir_engine::id::Timestamp;
 
 use super::{
@@ -10,16 +10,17 @@ use super::{
     audit::{self, AuditEntry},
     batch::{Prepared, Rows},
     budgets::{Drawn, DrawnRows},
+    bulk::Extra,
     bus::NewBusEvent,
     columns::Columns,
-    deliveries::{LargeBody, NewDelivery},
+    deliveries::NewDelivery,
     error::database,
     journal::{EffectBegun, EffectEnded, Journal},
     kv::{KvRows, KvWrite},
     links::LinkHash,
     now,
     occurrences::{Moved, NewOccurrence},
-    queries,
+    queries::{self, WRITE_AUDIT, WRITE_BUS_EVENTS, WRITE_IDEMPOTENCY_KEYS, WRITE_LINKS_USED, WRITE_MOVED},
 };
 use crate::hex::hex;
 
@@ -79,29 +80,13 @@ pub(super) struct Companions {
     audit: Vec<AuditEntry>,
     keys: Rows,
     links: Rows,
-    occurrences: Rows,
     moved: Rows,
-    deliveries: Rows,
     bus_events: Rows,
-    /// Written by a statement of their own.
-    pub(super) bodies: Vec<LargeBody>,
-    /// As the bodies.
+    pub(super) occurrences: Vec<NewOccurrence>,
+    pub(super) deliveries: Vec<NewDelivery>,
     pub(super) journal: Journal,
-    /// As the journal.
     pub(super) kv: KvRows,
-    /// As the journal.
     pub(super) drawn: DrawnRows,
-}
-
-/// The companions of a batch, ready for the statement.
-pub(super) struct Bound {
-    audit: String,
-    keys: String,
-    links: String,
-    occurrences: String,
-    moved: String,
-    deliveries: String,
-    bus_events: String,
 }
 
 impl Companions {
@@ -115,12 +100,9 @@ impl Companions {
                     let IdempotencyKey { principal, key, request_digest, execution_id } = key;
                     all.keys.push(&(principal, key, request_digest, execution_id, now()))?;
                 }
-                Companion::Occurrence(occurrence) => occurrence.push(&mut all.occurrences)?,
+                Companion::Occurrence(occurrence) => all.occurrences.push(occurrence.clone()),
                 Companion::Moved(moved) => moved.push(&mut all.moved)?,
-                Companion::Delivery(delivery) => {
-                    delivery.push(&mut all.deliveries)?;
-                    all.bodies.extend(delivery.large_body());
-                }
+                Companion::Delivery(delivery) => all.deliveries.push(delivery.clone()),
                 Companion::BusEvent(event) => event.push(&mut all.bus_events)?,
                 Companion::EffectBegun(begun) => all.journal.begin(begun)?,
                 Companion::EffectEnded(ended) => all.journal.end(ended)?,
@@ -132,48 +114,35 @@ impl Companions {
         Ok(all)
     }
 
-    /// The companions of a batch; `None` where there are none. Reads the end of the audit log.
-    pub(super) async fn bound(
+    /// What the companions of a batch write, but for new rows. Reads the end of the audit log if there is one to write on.
+    pub(super) async fn of_all(
         connection: &mut SqliteConnection,
         group: &[&Prepared],
-    ) -> Result<Option<Bound>, sqlx::Error> {
+    ) -> Result<impl Iterator<Item = Extra> + use<>, sqlx::Error> {
         let mut all = Self::default();
         for Prepared { companions, .. } in group {
             all.audit.extend(companions.audit.iter().cloned());
             all.keys.extend(&companions.keys);
-            all.occurrences.extend(&companions.occurrences);
             all.moved.extend(&companions.moved);
             all.bus_events.extend(&companions.bus_events);
             all.links.extend(&companions.links);
-            all.deliveries.extend(&companions.deliveries);
         }
-        if all.is_empty() {
-            return Ok(None);
-        }
-        let audit = if all.audit.is_empty() { "[]".to_owned() } else { audit::rows(connection, &all.audit).await? };
-        let (keys, occurrences, moved) = (all.keys.finish(), all.occurrences.finish(), all.moved.finish());
-        let (links, deliveries, bus_events) = (all.links.finish(), all.deliveries.finish(), all.bus_events.finish());
-        Ok(Some(Bound { audit, keys, occurrences, moved, links, deliveries, bus_events }))
-    }
-
-    fn is_empty(&self) -> bool {
-        let tables = [&self.keys, &self.occurrences, &self.moved, &self.links, &self.deliveries, &self.bus_events];
-        self.audit.is_empty() && tables.iter().all(|rows| rows.is_empty())
+        let audit = match all.audit.as_slice() {
+            [] => None,
+            entries => Some(Extra { text: WRITE_AUDIT, values: vec![audit::rows(connection, entries).await?] }),
+        };
+        let others = [
+            Extra::of(WRITE_IDEMPOTENCY_KEYS, [&all.keys]),
+            Extra::of(WRITE_MOVED, [&all.moved]),
+            Extra::of(WRITE_LINKS_USED, [&all.links]),
+            Extra::of(WRITE_BUS_EVENTS, [&all.bus_events]),
+        ];
+        Ok([audit].into_iter().chain(others).flatten())
     }
 
     /// Whether the host tells something of it.
     pub(super) fn has_bus_events(&self) -> bool {
         !self.bus_events.is_empty()
-    }
-}
-
-impl Bound {
-    pub(super) fn bind<'q>(
-        self,
-        query: Query<'q, sqlx::Sqlite, SqliteArguments>,
-    ) -> Query<'q, sqlx::Sqlite, SqliteArguments> {
-        let query = query.bind(self.audit).bind(self.keys).bind(self.occurrences).bind(self.moved);
-        query.bind(self.links).bind(self.deliveries).bind(self.bus_events)
     }
 }
 

@@ -2,21 +2,19 @@
 
 use std::sync::Arc;
 
-use sqlx::{SqliteConnection, sqlite::SqliteRow};
+use sqlx::{AssertSqlSafe, SqliteConnection, sqlite::SqliteRow};
 use weir_engine::{id::Timestamp, json::Json};
 
 use super::{
     Store, StoreError,
-    batch::Rows,
+    bulk::Statement,
     columns::{Columns, page},
     error::database,
-    queries::webhooks as queries,
+    queries::{INSERT_DELIVERIES, webhooks as queries},
 };
 
 /// How many refused deliveries of one trigger are kept, the newest.
 pub const REFUSED_KEPT: u32 = 100;
-/// A body of more bytes does not go with its row.
-const ROW_BYTES_MAX: usize = 16 * 1024;
 /// How many old deliveries go at a time.
 const SWEPT_MAX: u32 = 500;
 
@@ -70,13 +68,13 @@ impl DeliveryBody {
             Self::Text(text) => text,
         }
     }
-}
 
-/// A body that is written by a statement of its own, after its delivery.
-#[derive(Debug, Clone)]
-pub(super) struct LargeBody {
-    pub(super) delivery_id: Arc<str>,
-    pub(super) text: Arc<str>,
+    fn shared(&self) -> Arc<str> {
+        match self {
+            Self::Input(input) => input.text().into(),
+            Self::Text(text) => Arc::clone(text),
+        }
+    }
 }
 
 /// A delivery to write down.
@@ -107,33 +105,20 @@ pub struct NewDelivery {
 }
 
 impl NewDelivery {
-    /// The body, where it is too large to go with the row: SQLite would hold it a dozen times to read it out of that.
-    pub(super) fn large_body(&self) -> Option<LargeBody> {
-        let body = self.body.as_ref().filter(|body| body.text().len() > ROW_BYTES_MAX)?;
-        let text = match body {
-            DeliveryBody::Input(input) => input.text().into(),
-            DeliveryBody::Text(text) => Arc::clone(text),
-        };
-        Some(LargeBody { delivery_id: Arc::clone(&self.id), text })
-    }
-
-    /// Adds it to the rows of a bulk statement, without a [large body](Self::large_body).
-    pub(super) fn push(&self, rows: &mut Rows) -> Result<(), serde_json::Error> {
-        let verdict = self.verdict.as_str();
-        let body = self.body.as_ref().map(DeliveryBody::text).filter(|text| text.len() <= ROW_BYTES_MAX);
-        rows.push(&(
-            &self.id,
-            &self.trigger_id,
-            &self.delivery_key,
-            verdict,
-            &self.reason,
-            &self.execution_id,
-            &self.resent_from,
-            self.headers.text(),
-            &self.query,
-            body,
-            self.received_at,
-        ))
+    /// Binds it as a row of the bulk insertion.
+    pub(super) fn bind<'q>(&self, query: Statement<'q>) -> Statement<'q> {
+        query
+            .bind(Arc::clone(&self.id))
+            .bind(Arc::clone(&self.trigger_id))
+            .bind(self.delivery_key.clone())
+            .bind(self.verdict.as_str())
+            .bind(self.reason.clone())
+            .bind(self.execution_id.clone())
+            .bind(self.resent_from.clone())
+            .bind(self.headers.text().to_owned())
+            .bind(self.query.clone())
+            .bind(self.body.as_ref().map(DeliveryBody::shared))
+            .bind(self.received_at.0)
     }
 }
 
@@ -172,19 +157,10 @@ impl Store {
     /// # Errors
     /// The database cannot be written.
     pub async fn record_delivery(&self, new: NewDelivery) -> Result<(), StoreError> {
-        let mut rows = Rows::default();
-        let unwritable =
-            |e: serde_json::Error| StoreError::Corrupt { what: "a delivery".to_owned(), reason: e.to_string() };
-        new.push(&mut rows).map_err(unwritable)?;
         self.write(move |connection| {
             Box::pin(async move {
-                let failed = |e| database("write a delivery", e);
-                let query = sqlx::query(queries::INSERT_DELIVERIES).bind(rows.finish());
-                query.execute(&mut *connection).await.map_err(failed)?;
-                if let Some(LargeBody { delivery_id, text }) = new.large_body() {
-                    let query = sqlx::query(queries::WRITE_BODY).bind(text).bind(delivery_id);
-                    query.execute(&mut *connection).await.map_err(failed)?;
-                }
+                let query = new.bind(sqlx::query(AssertSqlSafe(INSERT_DELIVERIES.text(1))));
+                query.execute(&mut *connection).await.map_err(|e| database("write a delivery", e))?;
                 if new.verdict == DeliveryVerdict::Refused {
                     forget_refused(connection, &new.trigger_id).await
                 } else {

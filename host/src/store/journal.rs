@@ -5,10 +5,7 @@
 
 use std::sync::Arc;
 
-use sqlx::{
-    query::Query,
-    sqlite::{SqliteArguments, SqliteRow},
-};
+use sqlx::sqlite::SqliteRow;
 use weir_engine::{
     id::{CallId, EffectId, Timestamp},
     json::Json,
@@ -17,6 +14,7 @@ use weir_engine::{
 use super::{
     Store, StoreError,
     batch::{Prepared, Rows},
+    bulk::Extra,
     columns::{Columns, page, signed},
     error::database,
     queries::journal as queries,
@@ -194,24 +192,13 @@ impl Journal {
         self.ended.extend(&other.ended);
     }
 
-    fn is_empty(&self) -> bool {
-        self.begun.is_empty() && self.ended.is_empty()
-    }
-
-    /// The journals of a batch together; `None` where there is nothing in them.
-    pub(super) fn of_all(group: &[&Prepared]) -> Option<Self> {
+    /// What the journals of a batch write; `None` where there is nothing in them.
+    pub(super) fn of_all(group: &[&Prepared]) -> Option<Extra> {
         let mut all = Self::default();
         for prepared in group {
             all.extend(&prepared.companions.journal);
         }
-        (!all.is_empty()).then_some(all)
-    }
-
-    pub(super) fn bind<'q>(
-        &self,
-        query: Query<'q, sqlx::Sqlite, SqliteArguments>,
-    ) -> Query<'q, sqlx::Sqlite, SqliteArguments> {
-        [&self.documents, &self.begun, &self.ended].into_iter().fold(query, |query, rows| query.bind(rows.finish()))
+        Extra::of(queries::WRITE_JOURNAL, [&all.documents, &all.begun, &all.ended])
     }
 }
 

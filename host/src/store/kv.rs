@@ -9,17 +9,14 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use sqlx::{
-    SqliteConnection,
-    query::Query,
-    sqlite::{SqliteArguments, SqliteRow},
-};
+use sqlx::{SqliteConnection, sqlite::SqliteRow};
 use tokio::sync::OwnedMutexGuard;
 use weir_engine::json::Json;
 
 use super::{
     Store, StoreError,
     batch::{Prepared, Rows},
+    bulk::Extra,
     columns::Columns,
     error::database,
     queries::kv as queries,
@@ -108,25 +105,14 @@ impl KvRows {
         }
     }
 
-    fn is_empty(&self) -> bool {
-        self.written.is_empty() && self.removed.is_empty()
-    }
-
     /// The rows of a batch together; `None` where there are none.
-    pub(super) fn of_all(group: &[&Prepared]) -> Option<Self> {
+    pub(super) fn of_all(group: &[&Prepared]) -> Option<Extra> {
         let mut all = Self::default();
         for prepared in group {
             all.written.extend(&prepared.companions.kv.written);
             all.removed.extend(&prepared.companions.kv.removed);
         }
-        (!all.is_empty()).then_some(all)
-    }
-
-    pub(super) fn bind<'q>(
-        &self,
-        query: Query<'q, sqlx::Sqlite, SqliteArguments>,
-    ) -> Query<'q, sqlx::Sqlite, SqliteArguments> {
-        query.bind(self.written.finish()).bind(self.removed.finish())
+        Extra::of(queries::WRITE_KV, [&all.written, &all.removed])
     }
 }
 

@@ -10,6 +10,7 @@ use super::{
     Companion, Store, StoreError,
     audit::{self, AuditEntry},
     batch::Rows,
+    bulk::Statement,
     columns::{Columns, page, signed},
     error::database,
     now,
@@ -88,8 +89,22 @@ impl NewOccurrence {
         }
     }
 
+    /// Binds it as a row of the bulk insertion.
+    pub(super) fn bind<'q>(&self, query: Statement<'q>) -> Statement<'q> {
+        query
+            .bind(Arc::clone(&self.trigger_id))
+            .bind(self.key.clone())
+            .bind(self.scheduled_for.map(|at| at.0))
+            .bind(self.until_at.map(|at| at.0))
+            .bind(signed(self.count))
+            .bind(self.status.as_str())
+            .bind(self.reason.clone())
+            .bind(self.execution_id.clone())
+            .bind(now().0)
+    }
+
     /// Adds it to the rows of a bulk statement.
-    pub(super) fn push(&self, rows: &mut Rows) -> Result<(), serde_json::Error> {
+    fn push(&self, rows: &mut Rows) -> Result<(), serde_json::Error> {
         let Self { trigger_id, key, scheduled_for, until_at, count, status, reason, execution_id } = self;
         let status = status.as_str();
         rows.push(&(trigger_id, key, scheduled_for, until_at, count, status, reason, execution_id, now()))

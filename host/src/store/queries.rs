@@ -162,14 +162,6 @@ macro_rules! move_triggers {
 }
 
 /// Writes deliveries.
-macro_rules! insert_deliveries {
-    () => {
-        "INSERT INTO deliveries (id, trigger_id, delivery_key, verdict, reason, execution_id, resent_from, headers, \
-         query, body, received_at) SELECT j.value->>0, j.value->>1, j.value->>2, j.value->>3, j.value->>4, j.value->>5, \
-         j.value->>6, j.value->>7, j.value->>8, j.value->>9, j.value->>10 FROM json_each(?) AS j"
-    };
-}
-
 /// Writes events to the bus; one that is there already stays as it is.
 macro_rules! insert_bus_events {
     () => {
@@ -192,6 +184,8 @@ pub(super) struct Insertion {
     table: &'static str,
     columns: &'static str,
     width: usize,
+    /// What becomes of a row that is there already.
+    conflict: &'static str,
 }
 
 pub(super) const INSERT_EXECUTIONS: Insertion = Insertion {
@@ -199,13 +193,30 @@ pub(super) const INSERT_EXECUTIONS: Insertion = Insertion {
     columns: "id, workflow_id, workflow_name, workflow_version, trigger_source, started_at, status, current_step_id, \
               usage, wake_at, idle, completed_at, failure, paused, last_seq, started_by",
     width: 16,
+    conflict: "",
 };
-pub(super) const INSERT_EVENTS: Insertion = Insertion { table: "events", columns: "execution_id, seq, data", width: 3 };
+pub(super) const INSERT_EVENTS: Insertion =
+    Insertion { table: "events", columns: "execution_id, seq, data", width: 3, conflict: "" };
 pub(super) const INSERT_STEPS: Insertion = Insertion {
     table: "step_executions",
     columns: "execution_id, call, ordinal, step_id, path, scope, kind, status, attempt, started_at, completed_at, \
               end_seq",
     width: 12,
+    conflict: "",
+};
+/// An occurrence that is there already, and neither queued nor failed, gets no status: so the transaction fails.
+pub(super) const INSERT_OCCURRENCES: Insertion = Insertion {
+    table: "occurrences",
+    columns: "trigger_id, key, scheduled_for, until_at, count, status, reason, execution_id, at",
+    width: 9,
+    conflict: "ON CONFLICT (trigger_id, key) DO UPDATE SET execution_id = excluded.execution_id, at = excluded.at, \
+               status = CASE WHEN occurrences.status IN ('queued', 'failed') THEN excluded.status END",
+};
+pub(super) const INSERT_DELIVERIES: Insertion = Insertion {
+    table: "deliveries",
+    columns: "id, trigger_id, delivery_key, verdict, reason, execution_id, resent_from, headers, query, body, received_at",
+    width: 11,
+    conflict: "",
 };
 
 impl Insertion {
@@ -220,10 +231,12 @@ impl Insertion {
         if rows == 0 {
             return String::new();
         }
-        let Self { table, columns, width } = self;
+        let Self { table, columns, width, conflict } = self;
         let row = format!("(?{})", ",?".repeat(width - 1));
         let more = format!(",{row}").repeat(rows - 1);
-        format!("INSERT INTO {table} ({columns}) SELECT * FROM (VALUES {row}{more}) WHERE column1 IS NOT NULL;")
+        format!(
+            "INSERT INTO {table} ({columns}) SELECT * FROM (VALUES {row}{more}) WHERE column1 IS NOT NULL {conflict};"
+        )
     }
 }
 
@@ -265,17 +278,14 @@ WRITE_QUESTIONS = "INSERT INTO approvals (execution_id, call, workflow_id, workf
      SELECT j.value->>0, j.value->>1, j.value->>2, j.value->>3, j.value->>4, j.value->>5, 0, j.value->>6, j.value->>7, \
      j.value->>8 FROM json_each(?) AS j;";
 
-/// What goes with the appends of a batch, in bulk. An occurrence that is there already, and neither queued nor failed, gets no status: so
-/// the transaction fails.
-WRITE_COMPANIONS = concat!(insert_audit!(), ";\
-     INSERT INTO idempotency_keys (principal, key, request_digest, execution_id, at) \
-     SELECT j.value->>0, j.value->>1, j.value->>2, j.value->>3, j.value->>4 FROM json_each(?) AS j;",
-    insert_occurrences!(), "execution_id = excluded.execution_id, at = excluded.at, \
-     status = CASE WHEN occurrences.status IN ('queued', 'failed') THEN excluded.status END;",
-    move_triggers!(), ";\
-     UPDATE approval_links SET used_at = j.value->>1 FROM json_each(?) AS j \
-     WHERE approval_links.hash = unhex(j.value->>0) AND used_at IS NULL;",
-    insert_deliveries!(), ";", insert_bus_events!(), ";");
+/// What goes with the appends of a batch, in bulk.
+WRITE_AUDIT = concat!(insert_audit!(), ";");
+WRITE_IDEMPOTENCY_KEYS = "INSERT INTO idempotency_keys (principal, key, request_digest, execution_id, at) \
+     SELECT j.value->>0, j.value->>1, j.value->>2, j.value->>3, j.value->>4 FROM json_each(?) AS j;";
+WRITE_MOVED = concat!(move_triggers!(), ";");
+WRITE_LINKS_USED = "UPDATE approval_links SET used_at = j.value->>1 FROM json_each(?) AS j \
+     WHERE approval_links.hash = unhex(j.value->>0) AND used_at IS NULL;";
+WRITE_BUS_EVENTS = concat!(insert_bus_events!(), ";");
 
 BEGIN = "BEGIN IMMEDIATE";
 COMMIT = "COMMIT";

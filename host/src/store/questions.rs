@@ -1,13 +1,14 @@
 //! What appends change about questions to people, as rows of the bulk statement. Pure.
 
-use sqlx::{query::Query, sqlite::SqliteArguments};
 use weir_engine::{approvers::person, id::Timestamp};
 
 use super::{
     approvals::ApprovalStatus,
     batch::{Prepared, Rows},
+    bulk::Extra,
     notices::{NoticeKind, NoticeRow, NoticeStatus},
     projection::{Approval, Changes},
+    queries::WRITE_QUESTIONS,
 };
 use crate::hex::sha256_hex;
 
@@ -83,7 +84,7 @@ impl Questions {
     }
 
     /// What all of them change together; `None` where that is nothing.
-    pub(super) fn of_all(group: &[&Prepared]) -> Option<Self> {
+    pub(super) fn of_all(group: &[&Prepared]) -> Option<Extra> {
         let mut all = Self::default();
         for Prepared { questions, .. } in group {
             all.asked.extend(&questions.asked);
@@ -93,16 +94,7 @@ impl Questions {
             all.decisions.extend(&questions.decisions);
             all.notices.extend(&questions.notices);
         }
-        let tables = [&all.asked, &all.closed, &all.reassigned, &all.decisions, &all.notices];
-        let nothing = tables.iter().all(|rows| rows.is_empty());
-        (!nothing).then_some(all)
-    }
-
-    pub(super) fn bind<'q>(
-        &self,
-        query: Query<'q, sqlx::Sqlite, SqliteArguments>,
-    ) -> Query<'q, sqlx::Sqlite, SqliteArguments> {
-        let tables = [&self.asked, &self.closed, &self.over, &self.reassigned, &self.decisions, &self.notices];
-        tables.into_iter().fold(query, |query, rows| query.bind(rows.finish()))
+        let lists = [&all.asked, &all.closed, &all.over, &all.reassigned, &all.decisions, &all.notices];
+        Extra::of(WRITE_QUESTIONS, lists)
     }
 }

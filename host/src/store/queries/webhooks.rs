@@ -15,8 +15,6 @@ macro_rules! user_secret_columns {
 }
 
 statements! {
-INSERT_DELIVERIES = insert_deliveries!();
-WRITE_BODY = "UPDATE deliveries SET body = ? WHERE id = ?;";
 DELIVERY = concat!("SELECT ", delivery_columns!(), ", body, received_at FROM deliveries WHERE id = ?");
 /// Ids sort with the time.
 DELIVERIES = concat!(
