@@ -28,8 +28,8 @@ pub use self::{
     compile::CompileLimits,
     descriptor::Descriptor,
     effect::{
-        Budget, CallHost, ChatTurn, Effect, HttpAnswer, HttpBody, HttpRequest, HttpResponse, KvEntry, KvOperation,
-        KvSpace, Powerless, ToolAnswer, ToolCall,
+        CallHost, ChatTurn, Effect, HttpAnswer, HttpBody, HttpRequest, HttpResponse, KvEntry, KvOperation, KvSpace,
+        Powerless, ToolAnswer, ToolCall,
     },
     upload::{Inspected, UploadError},
 };

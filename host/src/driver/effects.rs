@@ -45,7 +45,7 @@ use super::{
 use crate::{
     grants::Granted,
     hex::sha256_hex,
-    runtime::{Budget, CallHost, Effect, HttpAnswer, HttpRequest, PluginCall},
+    runtime::{CallHost, Effect, HttpAnswer, HttpRequest, PluginCall},
     spans::Trace,
     store::{self, Companion, EffectBegun, EffectEnded, EffectKey, EffectKind, JournalRow},
 };
@@ -437,22 +437,15 @@ impl CallHost for EffectHost {
         Box::pin(async move { running.tools_listed().await })
     }
 
-    fn budget(&self) -> BoxFuture<'static, Budget> {
+    fn budget(&self) -> BoxFuture<'static, Room> {
         let running = self.0.clone();
         let number = BUDGETS_FROM.saturating_add(running.looks.fetch_add(1, Ordering::Relaxed));
         let id = running.at.child(number);
-        Box::pin(async move { running.look_at_budget(id).await.into() })
+        Box::pin(async move { running.look_at_budget(id).await })
     }
 
     fn open_http(&self, request: HttpRequest) -> BoxFuture<'static, Result<Box<dyn HttpAnswer>, Failure>> {
         let running = self.0.clone();
         Box::pin(async move { running.stream_request(request).await })
-    }
-}
-
-impl From<Room> for Budget {
-    fn from(room: Room) -> Self {
-        let Room { requests, input_tokens, output_tokens, total_tokens, tool_calls, cost_microusd } = room;
-        Self { requests, input_tokens, output_tokens, total_tokens, tool_calls, cost_microusd }
     }
 }

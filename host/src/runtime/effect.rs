@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct as _};
 use weir_engine::{
     failure::{Failure, FailureCode},
     json::Json,
+    limits::Room,
 };
 
 /// A thing that a running call asks the host to do. It is recorded before it is done, and answered with a document.
@@ -197,23 +198,6 @@ pub struct KvEntry {
     pub value: Json,
 }
 
-/// What a call may still spend, under all limits around it. `None`: nothing limits it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Budget {
-    /// Model requests.
-    pub requests: Option<u64>,
-    /// Tokens sent to models.
-    pub input_tokens: Option<u64>,
-    /// Tokens that models answer with.
-    pub output_tokens: Option<u64>,
-    /// Both kinds of tokens together.
-    pub total_tokens: Option<u64>,
-    /// Tool calls.
-    pub tool_calls: Option<u64>,
-    /// Money, in millionths of a US dollar.
-    pub cost_microusd: Option<u64>,
-}
-
 /// An answer over HTTP whose body streams. Dropping it ends the exchange.
 pub trait HttpAnswer: Send + Sync {
     /// The status.
@@ -238,8 +222,8 @@ pub trait CallHost: Send + Sync {
     }
 
     /// What is left under all limits around the call.
-    fn budget(&self) -> BoxFuture<'static, Budget> {
-        Box::pin(std::future::ready(Budget::default()))
+    fn budget(&self) -> BoxFuture<'static, Room> {
+        Box::pin(std::future::ready(Room::default()))
     }
 
     /// Sends a request whose answer streams: granted and counted like [`Effect::Http`], and not journalled.

@@ -11,11 +11,12 @@ use weir_engine::{
     execution::Status,
     failure::{Failure, FailureCode},
     json::Json,
+    limits::Room,
 };
 use weir_host::{
     driver::effects::kv::{self, Owner},
     grants::Granted,
-    runtime::{Budget, CallHost, Effect, PluginCall, Powerless},
+    runtime::{CallHost, Effect, PluginCall, Powerless},
     store::{Companion, Store},
 };
 
@@ -54,8 +55,8 @@ impl CallHost for Answering {
         Box::pin(async { answer })
     }
 
-    fn budget(&self) -> BoxFuture<'static, Budget> {
-        Box::pin(async { Budget { requests: Some(3), cost_microusd: Some(1 << 40), ..Budget::default() } })
+    fn budget(&self) -> BoxFuture<'static, Room> {
+        Box::pin(async { Room { requests: Some(3), cost_microusd: Some(1 << 40), ..Room::default() } })
     }
 }
 

@@ -2,11 +2,10 @@
 
 use std::time::Instant;
 
+use weir_engine::limits::Room;
+
 use super::CallState;
-use crate::runtime::{
-    Budget,
-    bindings::weir::plugin::context::{Amounts, Host},
-};
+use crate::runtime::bindings::weir::plugin::context::{Amounts, Host};
 
 impl Host for CallState {
     fn execution_id(&mut self) -> wasmtime::Result<String> {
@@ -29,7 +28,7 @@ impl Host for CallState {
         self.count(0)?;
         let left = match self.host.clone() {
             Some(host) => host.budget().await,
-            None => Budget::default(),
+            None => Room::default(),
         };
         Ok(Amounts {
             requests: left.requests,
