@@ -167,13 +167,17 @@ async fn g1_a_budget_that_executions_share_holds_across_kills() -> Result<()> {
         executions.push(execute(&host, name).await?);
     }
     let host = model.kill_at_each_stop(&data, host, STOPS.len()).await?;
-    let mut counted = 0;
+    let (mut counted, mut stopped) = (0, 0);
     for id in &executions {
         let ended = host.api.ended(id).await?;
         ensure!(ended["status"] == "failed", "{ended:#}");
-        ensure!(ended["error"]["details"]["budget"] == "team", "{:#}", ended["error"]);
+        // Whoever sees that one request is left tells the model to come to an end, which this one never does.
+        let details = &ended["error"]["details"];
+        ensure!(details["budget"] == "team" || details["code"] == "max_turns", "{:#}", ended["error"]);
+        stopped += usize::from(details["budget"] == "team");
         counted += ended["usage"]["requests"].as_u64().unwrap_or_default();
     }
+    ensure!(stopped > 0, "the budget stopped nobody");
     let team = host.api.get("/api/budgets/team").await?;
     ensure!(team["settled"]["requests"] == 10 && team["reserved"]["requests"] == 0, "{team:#}");
     ensure!(counted == 10, "counted were {counted}: {team:#}");
