@@ -23,7 +23,7 @@ fn speech(asked: &Asked) -> Said {
 
 fn workflow(guardrails: Value) -> Value {
     let tools = json!([{ "agent": "orders.act", "guardrails": guardrails }]);
-    json!({ "name": format!("outer {guardrails}"), "steps": [{ "id": "work", "type": "agent", "agent": "agent.agent",
+    json!({ "name": format!("outer {guardrails}"), "steps": [{ "id": "lead", "type": "agent", "agent": "agent.agent",
         "agent_prompt": "Have it done.", "agent_config": { "tools": tools } }] })
 }
 
@@ -45,7 +45,7 @@ fn is_question(event: &weir_e2e::Event) -> bool {
 }
 
 async fn transcript(host: &Host, id: &str) -> Result<Value> {
-    host.api.get(&format!("/api/executions/{id}/steps/work/transcript")).await
+    host.api.get(&format!("/api/executions/{id}/steps/lead/transcript")).await
 }
 
 /// The effects of a transcript with their kinds and how they stand.
@@ -57,7 +57,7 @@ fn effects(transcript: &Value) -> Vec<(String, String, String)> {
 
 async fn on_the_command_line(host: &Host, data: &Data, id: &str) -> Result<String> {
     let globals = ["--url", &host.api.url, "--token", &host.api.token];
-    let ran = weir(&[&["executions", "transcript", id, "work"], &globals[..]].concat(), &[], &data.path()).await?;
+    let ran = weir(&[&["executions", "transcript", id, "lead"], &globals[..]].concat(), &[], &data.path()).await?;
     ran.exits(0).map(str::to_owned)
 }
 

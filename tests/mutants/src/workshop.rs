@@ -152,6 +152,7 @@ fn wait(mut child: Child, patience: Option<Duration>) -> Result<Ended> {
             child.wait().context("waiting for cargo")?;
             return Ok(Ended::Late);
         }
+        // The standard library waits for a child for ever or not at all; a test without its limit may never end.
         thread::sleep(LOOK_EVERY);
     }
 }
