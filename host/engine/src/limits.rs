@@ -200,6 +200,15 @@ impl Amounts {
     }
 }
 
+/// Money is counted in millionths of a dollar, and written in dollars.
+pub const MICRODOLLARS_PER_DOLLAR: u32 = 1_000_000;
+
+/// How many of what is counted make one of what authors write for the guardrail of this name.
+#[must_use]
+pub fn unit(limit: &str) -> u32 {
+    if limit == "max_cost_dollars" { MICRODOLLARS_PER_DOLLAR } else { 1 }
+}
+
 /// Which limit stands in the way, and its value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exceeded {
@@ -210,10 +219,20 @@ pub struct Exceeded {
 }
 
 impl Exceeded {
-    /// The value in the unit of the limit's name, as authors write it.
+    /// The value as authors write it.
     #[must_use]
     pub fn shown(&self) -> Value {
-        if self.limit == "max_cost_dollars" { json!(self.value as f64 / 1e6) } else { json!(self.value) }
+        shown(&self.limit, self.value)
+    }
+}
+
+/// The value of the guardrail of this name as authors write it: money in dollars.
+#[expect(clippy::cast_precision_loss, reason = "limits fit a float's whole numbers")]
+#[must_use]
+pub fn shown(limit: &str, value: u64) -> Value {
+    match unit(limit) {
+        1 => json!(value),
+        unit => json!(value as f64 / f64::from(unit)),
     }
 }
 

@@ -15,7 +15,10 @@ use std::{
     },
 };
 
-use weir_engine::{id::Timestamp, limits::Amounts};
+use weir_engine::{
+    id::Timestamp,
+    limits::{self, Amounts},
+};
 
 pub(super) use self::{
     draws::{Draws, Open},
@@ -28,8 +31,6 @@ use crate::{
     metrics::BudgetLevel,
     store::{self, BudgetRow, Store, StoreError},
 };
-
-const MICRODOLLARS_PER_DOLLAR: f64 = 1e6;
 
 /// Everything that executions share. Clones share it.
 #[derive(Clone)]
@@ -84,7 +85,7 @@ impl BudgetStanding {
         }
         let limits = self.budget.limits.quantities().into_iter().zip(most);
         let levels = limits.filter_map(|((limit, allowed), taken)| {
-            let unit = if limit == "max_cost_dollars" { MICRODOLLARS_PER_DOLLAR } else { 1.0 };
+            let unit = f64::from(limits::unit(limit));
             let (allowed, taken) = (allowed? as f64 / unit, taken as f64 / unit);
             Some(BudgetLevel { budget: self.budget.name.clone(), limit, allowed, taken })
         });

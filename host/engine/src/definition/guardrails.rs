@@ -6,12 +6,11 @@ use super::{
     diagnostic::{Diagnostic, DiagnosticCode, Diagnostics, Place},
     fields::{Fields, shown, whole},
 };
-use crate::limits::{Limits, OnExceeded, OnUnknownPrice};
+use crate::limits::{Limits, MICRODOLLARS_PER_DOLLAR, OnExceeded, OnUnknownPrice};
 
 /// No limit is larger than this: it fits every integer and every float on its way.
 const AMOUNT_MAX: u64 = 1 << 53;
 const MILLISECONDS_PER_SECOND: f64 = 1e3;
-const MICRODOLLARS_PER_DOLLAR: f64 = 1e6;
 const BYTES_PER_MEGABYTE: f64 = 1024.0 * 1024.0;
 
 /// Reads guardrails that come without a definition: a caller's own, in a request to execute. Fields that are not known
@@ -45,7 +44,7 @@ fn guardrails(value: &Value, place: Place, diagnostics: &mut Diagnostics) -> Lim
         input_tokens: count(&mut fields, "input_tokens_limit", diagnostics),
         output_tokens: count(&mut fields, "output_tokens_limit", diagnostics),
         tool_calls: count(&mut fields, "tool_calls_limit", diagnostics),
-        cost_microusd: amount(&mut fields, "max_cost_dollars", MICRODOLLARS_PER_DOLLAR, diagnostics),
+        cost_microusd: amount(&mut fields, "max_cost_dollars", f64::from(MICRODOLLARS_PER_DOLLAR), diagnostics),
         timeout_ms: amount(&mut fields, "timeout_seconds", MILLISECONDS_PER_SECOND, diagnostics),
         max_steps: count(&mut fields, "max_steps", diagnostics),
         fuel: count(&mut fields, "fuel_limit", diagnostics),

@@ -1,12 +1,14 @@
 //! The limits that an answer to a pause raises.
 
-use serde_json::{Value, json};
-use weir_engine::{definition::parse_guardrails, json::Json, limits::Limits};
+use serde_json::json;
+use weir_engine::{
+    definition::parse_guardrails,
+    json::Json,
+    limits::{Limits, shown},
+};
 
 use super::DecideError;
 use crate::schema::SchemaProblem;
-
-const MICRODOLLARS_PER_DOLLAR: u64 = 1_000_000;
 
 /// The new limits that `data` names, none of them above the host's ceiling.
 ///
@@ -41,30 +43,18 @@ fn fixed(limits: &Limits) -> impl Iterator<Item = SchemaProblem> {
 
 /// Guardrails above what the host lets any execution have.
 fn too_high(limits: &Limits, ceilings: &Limits) -> impl Iterator<Item = SchemaProblem> {
-    let rows = [
-        ("request_limit", limits.requests, ceilings.requests, 1),
-        ("total_tokens_limit", limits.total_tokens, ceilings.total_tokens, 1),
-        ("input_tokens_limit", limits.input_tokens, ceilings.input_tokens, 1),
-        ("output_tokens_limit", limits.output_tokens, ceilings.output_tokens, 1),
-        ("tool_calls_limit", limits.tool_calls, ceilings.tool_calls, 1),
-        ("max_cost_dollars", limits.cost_microusd, ceilings.cost_microusd, MICRODOLLARS_PER_DOLLAR),
-        ("max_steps", limits.max_steps, ceilings.max_steps, 1),
-    ];
-    rows.into_iter().filter_map(|(name, new, ceiling, unit)| {
+    let rows = limits.quantities().into_iter().zip(ceilings.quantities());
+    rows.filter_map(|((name, new), (_, ceiling))| {
         let ceiling = ceiling.filter(|ceiling| new.is_some_and(|new| new > *ceiling))?;
-        let message = format!("`{name}` can be raised to {} on this host", in_units(ceiling, unit));
+        let message = format!("`{name}` can be raised to {} on this host", shown(name, ceiling));
         Some(SchemaProblem::new(format!("/data/{name}"), message))
     })
 }
 
-/// The number as authors write it.
-#[expect(clippy::cast_precision_loss, reason = "a message; limits fit a float's whole numbers")]
-fn in_units(amount: u64, unit: u64) -> Value {
-    if amount.is_multiple_of(unit) { Value::from(amount / unit) } else { Value::from(amount as f64 / unit as f64) }
-}
-
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
 
     fn fields(data: Value, ceilings: &Limits) -> Vec<(String, String)> {

@@ -2,14 +2,13 @@
 
 use serde::Serialize;
 use utoipa::ToSchema;
-use weir_engine::limits::{Amounts, Limits, OnUnknownPrice};
+use weir_engine::limits::{Amounts, Limits, MICRODOLLARS_PER_DOLLAR, OnUnknownPrice};
 
 use super::{Time, UsageView};
 use crate::driver::BudgetStanding;
 
 /// The most workflows that one budget is shown for.
 const WORKFLOWS_MAX: usize = 200;
-const MICRODOLLARS_PER_DOLLAR: f64 = 1e6;
 
 /// A budget, and how it stands in this period.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -112,7 +111,7 @@ impl From<&Limits> for BudgetLimitsView {
             output_tokens_limit: limits.output_tokens,
             total_tokens_limit: limits.total_tokens,
             tool_calls_limit: limits.tool_calls,
-            max_cost_dollars: limits.cost_microusd.map(|cost| cost as f64 / MICRODOLLARS_PER_DOLLAR),
+            max_cost_dollars: limits.cost_microusd.map(|cost| cost as f64 / f64::from(MICRODOLLARS_PER_DOLLAR)),
             on_unknown_price: limits.on_unknown_price.map(|word| match word {
                 OnUnknownPrice::Allow => "allow",
                 OnUnknownPrice::Fail => "fail",
