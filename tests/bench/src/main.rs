@@ -27,6 +27,10 @@ use clap::{Parser, ValueEnum};
 use phases::{Bench, Sizes};
 use report::{Report, progress};
 
+/// The allocator of the program that is measured: some parts of it run in this process.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Measures a real host over HTTP beside the physical limits of the machine.
 #[derive(Parser)]
 #[command(name = "weir-bench")]
