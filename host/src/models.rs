@@ -5,9 +5,9 @@
 //! the answer as it streams. What it returns says everything about the exchange that is worth keeping: every attempt, the
 //! tokens as the provider counted them, the model that answered.
 //!
-//! Wire formats are spoken by the crate `genai`, over connections that only lead where the egress guard lets them. What
-//! comes back is read frame by frame by `protocol`, because an answer is only an answer if its end was seen, a token
-//! count only one if the provider gave it, and nothing that a server says may cost more than its share of memory.
+//! Each provider's wire format is spoken by `protocol`, over connections that only lead where the egress guard lets them.
+//! What comes back is read frame by frame, because an answer is only an answer if its end was seen, a token count only
+//! one if the provider gave it, and nothing that a server says may cost more than its share of memory.
 //!
 //! The gateway knows neither store nor driver: it counts and sends, and keeps no books.
 
@@ -16,6 +16,7 @@ mod chat;
 mod config;
 mod error;
 mod estimate;
+mod frames;
 mod heard;
 mod micros;
 mod names;
@@ -295,7 +296,7 @@ impl Model {
         let backend = match config.provider {
             Provider::Scripted => Backend::Script(Script::read(config).map_err(place)?),
             Provider::Openai | Provider::Anthropic | Provider::Gemini | Provider::Ollama => {
-                Backend::Service(Box::new(Service::new(config, egress.clone(), Arc::clone(keys)).map_err(place)?))
+                Backend::Service(Box::new(Service::new(config, egress, Arc::clone(keys)).map_err(place)?))
             }
         };
         Ok(Self {

@@ -97,8 +97,6 @@ pub(super) async fn start(config: Config, out: Out) -> anyhow::Result<Running> {
 pub(super) fn log_to_stderr(filter: &str, json: bool, masker: &Masker) -> anyhow::Result<()> {
     let filter =
         EnvFilter::try_new(filter).with_context(|| format!("could not understand the log filter {filter:?}"))?;
-    // It logs what models and providers say; failures are told by whoever asked.
-    let filter = filter.add_directive("genai=off".parse()?);
     let colours = std::io::IsTerminal::is_terminal(&std::io::stderr()) && std::env::var_os("NO_COLOR").is_none();
     let log =
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(MaskedStderr(masker.clone())).with_ansi(colours);

@@ -1,71 +1,191 @@
 //! A client with connections that are kept, for one target that is asked often: a model's API.
 //!
 //! [`Egress::open`](super::Egress::open) takes a connection of its own for each request, which costs an agent a handshake
-//! a turn. This client keeps connections, and is as narrow otherwise: it knows one target, asks the guard for its
-//! addresses, speaks HTTP/1.1, follows no redirect, asks no proxy, unpacks nothing.
+//! a turn. This client keeps connections, and is as narrow otherwise: it knows one target, the guard dials each connection,
+//! it speaks HTTP/1.1, follows no redirect, asks no proxy, unpacks nothing.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
-
-pub use reqwest::Client as HttpClient;
-use reqwest::{
-    dns::{Addrs, Name, Resolve, Resolving},
-    redirect,
+use std::{
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
 };
 
-use super::{CONNECT_TIMEOUT, Egress, EgressError, HostPort};
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::{Uri, header::HeaderValue};
+use hyper_util::{
+    client::legacy::{
+        Client,
+        connect::{Connected, Connection},
+    },
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+};
+use tokio_rustls::client::TlsStream;
+use tower::Service;
+use url::Position;
+
+use super::{
+    Answer, Egress, EgressError, HostPort, Request,
+    http::{HEADERS_MAX, Limits, check_headers, checked_url, unusable},
+};
 
 /// How long a connection that nobody uses is kept.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+/// The most bytes of a request's or an answer's head.
+const HEAD_BYTES_MAX: usize = 64 * 1024;
+/// What requests say about who sends them.
+const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("weir/", env!("CARGO_PKG_VERSION")));
+
+/// Sends requests to one target, and to nobody else. Clones share the connections.
+#[derive(Debug, Clone)]
+pub struct HttpClient {
+    target: HostPort,
+    http: Client<Dialler, Full<Bytes>>,
+}
 
 impl Egress {
     /// A client for requests to `target`, and to nobody else. It keeps at most `idle_max` connections that are not used.
-    ///
-    /// A name is resolved and checked by the guard whenever a connection is made. An address is not resolved, so whoever
-    /// sends calls [`Egress::checked`] first.
-    ///
-    /// # Errors
-    /// The machine's certificates cannot be read, or the client cannot be set up.
-    pub async fn client(&self, target: &HostPort, idle_max: usize) -> Result<HttpClient, EgressError> {
-        let failed = |source| EgressError::Tls { target: target.clone(), source };
-        let tls = self.inner.tls.configuration().await.map_err(failed)?;
-        let guard = Guard { egress: self.clone(), target: target.clone() };
-        HttpClient::builder()
-            .no_proxy()
-            .redirect(redirect::Policy::none())
-            .referer(false)
-            .http1_only()
-            .no_gzip()
-            .no_brotli()
-            .no_deflate()
-            .no_zstd()
-            .tcp_nodelay(true)
-            .connect_timeout(CONNECT_TIMEOUT)
+    #[must_use]
+    pub fn client(&self, target: &HostPort, idle_max: usize) -> HttpClient {
+        let http = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_TIMEOUT)
             .pool_max_idle_per_host(idle_max)
-            .user_agent(concat!("weir/", env!("CARGO_PKG_VERSION")))
-            .tls_backend_preconfigured(tls.as_ref().clone())
-            .dns_resolver(Arc::new(guard))
-            .build()
-            .map_err(|error| failed(io::Error::other(error)))
+            .http1_max_headers(HEADERS_MAX)
+            .http1_max_buf_size(HEAD_BYTES_MAX)
+            .build(Dialler(Arc::new((self.clone(), target.clone()))));
+        HttpClient { target: target.clone(), http }
     }
 }
 
-/// Resolves one name, and answers only what the guard has looked at.
-struct Guard {
-    egress: Egress,
-    target: HostPort,
+impl HttpClient {
+    /// Sends a request, and answers once the head of its answer is there. The body may have `bytes_max` bytes. How long it
+    /// may take is for the caller to watch: whoever drops this, or the answer, ends the exchange.
+    ///
+    /// # Errors
+    /// The request is for somebody else or cannot be sent, or no answer comes.
+    pub async fn send(&self, request: Request, bytes_max: usize) -> Result<Answer, ClientFailure> {
+        let refused = |error: EgressError| ClientFailure::of(&error);
+        let url = request.url.clone();
+        let message = self.message(request).map_err(refused)?;
+        let (head, body) = self.http.request(message).await.map_err(|e| ClientFailure::of(&e))?.into_parts();
+        let limits = Limits { target: self.target.clone(), bytes_max, head_bytes_max: HEAD_BYTES_MAX, time: None };
+        Ok(Answer::kept(head, url, body, limits))
+    }
+
+    fn message(&self, request: Request) -> Result<hyper::Request<Full<Bytes>>, EgressError> {
+        let url = checked_url(None, &request.url)?;
+        if HostPort::of_url(&url).as_ref() != Some(&self.target) {
+            return Err(EgressError::NotGranted { target: self.target.clone() });
+        }
+        check_headers(&request.headers, &self.target, HEAD_BYTES_MAX)?;
+        let uri: Uri = url[..Position::AfterQuery].parse().map_err(|_| unusable("its path is not one"))?;
+        let mut message = hyper::Request::new(Full::new(request.body));
+        *message.method_mut() = request.method;
+        *message.uri_mut() = uri;
+        *message.headers_mut() = request.headers;
+        message.headers_mut().entry(hyper::header::USER_AGENT).or_insert(USER_AGENT);
+        Ok(message)
+    }
 }
 
-impl Resolve for Guard {
-    fn resolve(&self, name: Name) -> Resolving {
-        let (egress, target) = (self.egress.clone(), self.target.clone());
+/// Makes a connection when none is free: to the one target, whatever it is asked for.
+#[derive(Debug, Clone)]
+struct Dialler(Arc<(Egress, HostPort)>);
+
+impl Service<Uri> for Dialler {
+    type Response = TokioIo<Dialled>;
+    type Error = EgressError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, EgressError>> + Send>>;
+
+    fn poll_ready(&mut self, _context: &mut Context<'_>) -> Poll<Result<(), EgressError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, uri: Uri) -> Self::Future {
+        let this = Arc::clone(&self.0);
         Box::pin(async move {
-            if !target.name().is_some_and(|own| own.eq_ignore_ascii_case(name.as_str().trim_end_matches('.'))) {
-                return Err(EgressError::NotGranted { target }.into());
-            }
-            let addresses: Vec<SocketAddr> = egress.checked(&target).await?;
-            Ok(Box::new(addresses.into_iter()) as Addrs)
+            let (egress, target) = &*this;
+            let stream = egress.dial(target).await?;
+            // Small requests should leave at once; a socket that cannot do it is only slower.
+            stream.set_nodelay(true).ok();
+            let is_tls = uri.scheme_str() == Some("https");
+            let stream = if is_tls {
+                Dialled::Tls(Box::new(egress.encrypt(stream, target).await?))
+            } else {
+                Dialled::Plain(stream)
+            };
+            Ok(TokioIo::new(stream))
         })
+    }
+}
+
+/// A connection that the guard made.
+enum Dialled {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl Dialled {
+    fn reader(self: Pin<&mut Self>) -> Pin<&mut dyn AsyncRead> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::<&mut TcpStream>::new(stream),
+            Self::Tls(stream) => Pin::<&mut TlsStream<TcpStream>>::new(stream),
+        }
+    }
+
+    fn writer(self: Pin<&mut Self>) -> Pin<&mut dyn AsyncWrite> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::<&mut TcpStream>::new(stream),
+            Self::Tls(stream) => Pin::<&mut TlsStream<TcpStream>>::new(stream),
+        }
+    }
+}
+
+impl Connection for Dialled {
+    fn connected(&self) -> Connected {
+        Connected::new()
+    }
+}
+
+impl AsyncRead for Dialled {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.reader().poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Dialled {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.writer().poll_write(cx, bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.writer().poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.writer().poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.writer().poll_write_vectored(cx, bytes)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match self {
+            Self::Plain(stream) => stream.is_write_vectored(),
+            Self::Tls(stream) => stream.is_write_vectored(),
+        }
     }
 }
 
@@ -81,19 +201,15 @@ pub struct ClientFailure {
 }
 
 impl ClientFailure {
-    /// What an error of the client, or of whoever uses it, comes down to.
-    #[must_use]
-    pub fn of(error: &(dyn std::error::Error + 'static)) -> Self {
+    /// What an error of the client comes down to.
+    fn of(error: &(dyn std::error::Error + 'static)) -> Self {
         let chain = || std::iter::successors(Some(error), |error| error.source());
         if let Some(ours) = chain().find_map(|error| error.downcast_ref::<EgressError>()) {
-            let is_unsent = true;
-            return Self { is_unsent, is_refusal: ours.is_refusal(), reason: described(ours) };
+            return Self { is_unsent: true, is_refusal: ours.is_refusal(), reason: described(ours) };
         }
-        let is_unsent =
-            chain().filter_map(|error| error.downcast_ref::<reqwest::Error>()).any(reqwest::Error::is_connect);
-        // The client's own words hold the URL; the innermost ones say what happened.
+        // The client's own words say that a request failed; the innermost ones say what happened.
         let reason = chain().last().map_or_else(|| "it is not known why".to_owned(), ToString::to_string);
-        Self { is_unsent, is_refusal: false, reason }
+        Self { is_unsent: false, is_refusal: false, reason }
     }
 }
 

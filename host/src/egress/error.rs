@@ -1,6 +1,6 @@
 //! Why something was not sent, or got no answer. No message holds a path, a query or a header: they may be secrets.
 
-use std::{io, time::Duration};
+use std::{error::Error, io, time::Duration};
 
 use super::{HostPort, HostPortError, Kind};
 
@@ -127,6 +127,16 @@ fn advice(target: &HostPort, kind: Kind) -> String {
 }
 
 impl EgressError {
+    /// What happened in the end, without what it happened to.
+    #[must_use]
+    pub fn cause(&self) -> String {
+        let mut cause: &dyn Error = self;
+        while let Some(source) = cause.source() {
+            cause = source;
+        }
+        cause.to_string()
+    }
+
     /// Whether the same again may go well later: the other side or the network failed, and no rule of ours.
     #[must_use]
     pub fn is_retryable(&self) -> bool {

@@ -9,6 +9,7 @@ use hyper::{
     body::{Body as _, Incoming},
     client::conn::http1,
     header::{self, HeaderName, HeaderValue},
+    http::response,
 };
 use hyper_util::rt::TokioIo;
 use tokio::{
@@ -24,7 +25,7 @@ use super::{Caller, Egress, EgressError, HostPort, redirect::Hop};
 /// The most bytes of a URL.
 const URL_BYTES_MAX: usize = 8 * 1024;
 /// The most headers of a request or an answer.
-const HEADERS_MAX: usize = 100;
+pub(super) const HEADERS_MAX: usize = 100;
 /// The smallest buffer for an answer's head that hyper takes.
 const HEAD_BUFFER_MIN: usize = 8 * 1024;
 /// What says how a message is carried and to whom: only the host decides it.
@@ -79,25 +80,25 @@ pub struct Answer {
     body: Incoming,
     received: usize,
     limits: Limits,
-    /// The connection lives as long as the answer.
+    /// A connection of its own lives as long as the answer.
     _connection: JoinSet<()>,
     _permit: Option<OwnedSemaphorePermit>,
 }
 
 /// What one answer may cost, and who gives it.
 #[derive(Debug, Clone)]
-struct Limits {
-    target: HostPort,
-    bytes_max: usize,
-    head_bytes_max: usize,
-    deadline: Instant,
-    timeout: Duration,
+pub(super) struct Limits {
+    pub(super) target: HostPort,
+    pub(super) bytes_max: usize,
+    pub(super) head_bytes_max: usize,
+    /// When it must be over, and how long that is from its beginning; `None` if somebody else watches that.
+    pub(super) time: Option<(Instant, Duration)>,
 }
 
 impl Limits {
     async fn within<T>(&self, work: impl Future<Output = Result<T, EgressError>>) -> Result<T, EgressError> {
-        let late = |_| EgressError::Timeout { target: self.target.clone(), after: self.timeout };
-        timeout_at(self.deadline, work).await.map_err(late)?
+        let Some((deadline, after)) = self.time else { return work.await };
+        timeout_at(deadline, work).await.map_err(|_| EgressError::Timeout { target: self.target.clone(), after })?
     }
 
     fn too_large(&self) -> EgressError {
@@ -114,6 +115,23 @@ impl Limits {
 }
 
 impl Answer {
+    /// An answer over a connection that is kept.
+    pub(super) fn kept(head: response::Parts, url: String, body: Incoming, limits: Limits) -> Self {
+        Self::new(head, url, body, limits, JoinSet::new(), None)
+    }
+
+    fn new(
+        head: response::Parts,
+        url: String,
+        body: Incoming,
+        limits: Limits,
+        connection: JoinSet<()>,
+        permit: Option<OwnedSemaphorePermit>,
+    ) -> Self {
+        let response::Parts { status, headers, .. } = head;
+        Self { status, headers, url, body, received: 0, limits, _connection: connection, _permit: permit }
+    }
+
     /// The next bytes of the body; `None` at its end.
     ///
     /// # Errors
@@ -191,8 +209,7 @@ impl Egress {
             target: target.clone(),
             bytes_max: policy.response_bytes_max,
             head_bytes_max: policy.header_bytes_max.max(HEAD_BUFFER_MIN),
-            deadline,
-            timeout: policy.timeout,
+            time: Some((deadline, policy.timeout)),
         };
         caller.admit(&hop.method, &target)?;
         let message = message(hop, &target, policy.header_bytes_max, policy.request_bytes_max)?;
@@ -236,16 +253,7 @@ async fn speak(
         connection.await.ok();
     });
     let (head, body) = sender.send_request(message).await.map_err(broken)?.into_parts();
-    Ok(Answer {
-        status: head.status,
-        headers: head.headers,
-        url: url.to_string(),
-        body,
-        received: 0,
-        limits: limits.clone(),
-        _connection: driving,
-        _permit: permit,
-    })
+    Ok(Answer::new(head, url.to_string(), body, limits.clone(), driving, permit))
 }
 
 /// The request as it goes over the wire. `Host` is what the URL says.
@@ -271,7 +279,7 @@ fn message(
     Ok(message)
 }
 
-fn check_headers(headers: &HeaderMap, target: &HostPort, bytes_max: usize) -> Result<(), EgressError> {
+pub(super) fn check_headers(headers: &HeaderMap, target: &HostPort, bytes_max: usize) -> Result<(), EgressError> {
     if let Some(name) = headers.keys().find(|name| OURS.contains(name) || name.as_str().starts_with("proxy-")) {
         return Err(EgressError::Header { name: name.to_string(), target: target.clone() });
     }
@@ -310,6 +318,6 @@ pub(super) fn checked_url(base: Option<&Url>, text: &str) -> Result<Url, EgressE
     Ok(url)
 }
 
-fn unusable(reason: &str) -> EgressError {
+pub(super) fn unusable(reason: &str) -> EgressError {
     EgressError::Url { reason: reason.to_owned() }
 }

@@ -5,8 +5,6 @@ use weir_engine::json::Json;
 
 use super::{Problem, StopReason, ToolUse, Usage, names::ToolNames};
 
-/// The most bytes of an answer, with everything that a provider puts around its text.
-pub(super) const ANSWER_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// The most tools that one answer may ask for.
 const CALLS_MAX: usize = 128;
 /// The most characters of what a provider says about an error.
@@ -19,7 +17,8 @@ pub(super) struct Heard {
     /// Up to where the text was handed on.
     handed: usize,
     calls: Vec<Call>,
-    bytes: usize,
+    /// Whether anything was heard.
+    pub(super) is_begun: bool,
     pub(super) usage: Usage,
     pub(super) stop: Option<StopReason>,
     pub(super) model: Option<String>,
@@ -52,14 +51,9 @@ pub(super) struct Whole {
 }
 
 impl Heard {
-    /// Counts the bytes of a frame; says whether it may be read.
-    pub(super) fn admits(&mut self, bytes: usize) -> bool {
-        self.bytes = self.bytes.saturating_add(bytes);
-        if self.bytes > ANSWER_BYTES_MAX {
-            let reason = format!("broke off: an answer may have {ANSWER_BYTES_MAX} bytes at most");
-            self.fail(Problem::too_large(reason));
-        }
-        self.problem.is_none()
+    /// Whether nothing that still comes can change what this is: the end was seen, or a reason why there is none.
+    pub(super) fn is_decided(&self) -> bool {
+        self.is_whole || self.problem.is_some()
     }
 
     /// Notes why this will never be an answer; the first reason is the one that counts.
@@ -115,11 +109,6 @@ impl Heard {
         self.calls.len()
     }
 
-    /// How many bytes have come.
-    pub(super) fn bytes(&self) -> usize {
-        self.bytes
-    }
-
     /// What was said since the last time.
     pub(super) fn take_delta(&mut self) -> Option<String> {
         let delta = self.text.get(self.handed..).filter(|delta| !delta.is_empty())?.to_owned();
@@ -133,7 +122,7 @@ impl Heard {
             return Err(problem);
         }
         if !self.is_whole {
-            return Err(Problem::failed(if self.bytes == 0 {
+            return Err(Problem::failed(if !self.is_begun {
                 "nothing came: the connection ended, or the server does not stream its answers"
             } else {
                 "the answer broke off before its end"

@@ -1,44 +1,37 @@
-//! Asks a provider: builds what is sent, sends it, reads what streams back, tries again.
-
-mod request;
-mod tap;
+//! Asks a provider: sends what its protocol makes of a request, reads what streams back, tries again.
 
 use std::{sync::Arc, time::Duration};
 
-use futures_util::StreamExt as _;
-use genai::{
-    Headers, ModelIden, ServiceTarget,
-    adapter::AdapterKind,
-    resolver::{AuthData, Endpoint},
-};
 use jiff::Timestamp;
-use tokio::{
-    sync::OnceCell,
-    time::{Instant, sleep, timeout_at},
-};
+use tokio::time::{Instant, sleep, timeout_at};
 use url::Url;
 
-use self::tap::Tap;
 use super::{
     Attempt, Key, KeySource, Keys, Model, ModelAnswer, ModelConfig, ModelError, OnDelta, Prepared, Problem, Provider,
-    heard::{Whole, said, short},
+    frames::Frames,
+    heard::{Heard, Whole, said},
+    protocol::{self, Asked},
     retry,
 };
-use crate::egress::{ClientFailure, Egress, EgressError, HostPort};
+use crate::egress::{
+    Answer, ClientFailure, Egress, EgressError, HeaderMap, HostPort, HttpClient, Method, Request,
+    header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue},
+};
 
+/// The most bytes of an answer, with everything that a provider puts around its text.
+const ANSWER_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// The most bytes that are read of what a provider says about an error.
+const ERROR_BYTES_MAX: usize = 64 * 1024;
 /// The version of Anthropic's protocol.
 const ANTHROPIC_VERSION: &str = "2023-06-01";
 
 /// A provider's API for one alias.
 pub(super) struct Service {
-    egress: Egress,
+    client: HttpClient,
     keys: Arc<dyn Keys>,
     target: HostPort,
-    base: Url,
+    url: String,
     key: KeyAt,
-    connections: usize,
-    /// Made at the first request: it reads the machine's certificates.
-    client: OnceCell<genai::Client>,
 }
 
 enum KeyAt {
@@ -71,7 +64,7 @@ impl Failed {
 }
 
 impl Service {
-    pub(super) fn new(config: &ModelConfig, egress: Egress, keys: Arc<dyn Keys>) -> Result<Self, Problem> {
+    pub(super) fn new(config: &ModelConfig, egress: &Egress, keys: Arc<dyn Keys>) -> Result<Self, Problem> {
         let (base, target) = config.base()?;
         let key = match &config.key {
             None => KeyAt::Nowhere,
@@ -81,8 +74,8 @@ impl Service {
                 KeyAt::Here(Key::new(config.key_of_environment().ok_or_else(missing)?))
             }
         };
-        let connections = config.concurrency.into();
-        Ok(Self { egress, keys, target, base, key, connections, client: OnceCell::new() })
+        let client = egress.client(&target, config.concurrency.into());
+        Ok(Self { client, keys, url: url(config, &base), target, key })
     }
 
     /// Sends and, where it is worth it, sends again.
@@ -130,45 +123,59 @@ impl Service {
         max_tokens: u64,
         on_delta: &mut (dyn FnMut(&str) + Send),
     ) -> Result<Whole, Failed> {
-        let client = self.client().await?;
-        if self.target.address().is_some() {
-            self.egress.checked(&self.target).await.map_err(|e| self.unsent(&e))?;
+        let asked = Asked { config: &model.config, request: &prepared.request, names: &prepared.names, max_tokens };
+        let headers = self.headers(model.config.provider)?;
+        let request = Request { method: Method::POST, url: self.url.clone(), headers, body: asked.body().into() };
+        let sent = self.client.send(request, ANSWER_BYTES_MAX).await;
+        let answer = sent.map_err(|failure| self.of_client(&failure))?;
+        if !answer.status.is_success() {
+            return Err(self.refused(model, answer).await);
         }
-        let tap = Arc::new(Tap::new(model.config.provider));
-        let options = request::options(&model.config, &prepared.request, max_tokens, Arc::clone(&tap));
-        let request = request::chat(model.config.provider, prepared);
-        let target = self.service_target(&model.config)?;
-        let begun = client.exec_chat_stream(target, request, Some(&options)).await;
-        let mut stream = begun.map_err(|error| self.failed(model, &error, 0))?.stream;
-        loop {
-            let event = tokio::select! {
-                event = stream.next() => event,
-                () = tap.hopeless() => None,
+        let heard = self.hear(model.config.provider, answer, on_delta).await?;
+        heard.finish(&prepared.names).map_err(Failed::after)
+    }
+
+    /// Reads an answer as it comes, up to its end or a reason why it will never be one.
+    async fn hear(
+        &self,
+        provider: Provider,
+        mut answer: Answer,
+        on_delta: &mut (dyn FnMut(&str) + Send),
+    ) -> Result<Heard, Failed> {
+        let (mut heard, mut frames) = (Heard::default(), Frames::new(protocol::framing(provider)));
+        while !heard.is_decided() {
+            let chunk = answer.chunk().await.map_err(|error| self.broken(&error, &heard))?;
+            let is_end = chunk.is_none();
+            let fed = match chunk {
+                Some(bytes) => frames.feed(&bytes, |frame| protocol::read(provider, &mut heard, frame)),
+                None => frames.finish(|frame| protocol::read(provider, &mut heard, frame)),
             };
-            if let Some(delta) = tap.take_delta() {
+            if let Err(error) = fed {
+                heard.fail(Problem::failed(format!("the provider sent what is no answer: {error}")));
+            }
+            if let Some(delta) = heard.take_delta() {
                 on_delta(&delta);
             }
-            // What was heard counts, not what the library made of it.
-            if event.is_none() || tap.is_decided() {
-                return tap.finish(&prepared.names).map_err(Failed::after);
-            }
-            if let Some(Err(error)) = event {
-                return Err(self.failed(model, &error, tap.bytes()));
+            if is_end {
+                break;
             }
         }
+        Ok(heard)
     }
 
-    async fn client(&self) -> Result<&genai::Client, Failed> {
-        let made = self.client.get_or_try_init(|| async {
-            let http = self.egress.client(&self.target, self.connections).await?;
-            let client = genai::Client::builder().with_reqwest(http).build();
-            client.map_err(|e| EgressError::Url { reason: e.to_string() })
-        });
-        made.await.map_err(|error: EgressError| self.unsent(&error))
+    /// The answer broke off.
+    fn broken(&self, error: &EgressError, heard: &Heard) -> Failed {
+        Failed::after(if matches!(error, EgressError::TooLarge { .. }) {
+            Problem::too_large(format!("broke off: an answer may have {ANSWER_BYTES_MAX} bytes at most"))
+        } else if heard.is_begun {
+            Problem::failed(format!("the answer broke off before its end: {}", error.cause()))
+        } else {
+            self.lost(&error.cause())
+        })
     }
 
-    fn unsent(&self, error: &EgressError) -> Failed {
-        self.of_client(&ClientFailure::of(error))
+    fn lost(&self, reason: &str) -> Problem {
+        Problem::unavailable(format!("the connection to {} broke: {reason}", self.target))
     }
 
     fn of_client(&self, failure: &ClientFailure) -> Failed {
@@ -180,51 +187,28 @@ impl Service {
             return Failed { may_pass: true, ..Failed::before(problem) };
         }
         // The request may have been understood and be worked on: sending it again could pay for it twice.
-        Failed::after(Problem::unavailable(format!("the connection to {} broke: {}", self.target, failure.reason)))
+        Failed::after(self.lost(&failure.reason))
     }
 
-    /// Where the request goes: our own URL and headers, so that nothing of the environment or of a model's name is read
-    /// into them.
-    fn service_target(&self, config: &ModelConfig) -> Result<ServiceTarget, Failed> {
-        let kind = match config.provider {
-            Provider::Openai | Provider::Scripted => AdapterKind::OpenAI,
-            Provider::Anthropic => AdapterKind::Anthropic,
-            Provider::Gemini => AdapterKind::Gemini,
-            Provider::Ollama => AdapterKind::Ollama,
-        };
-        let auth = AuthData::RequestOverride { url: self.url(config), headers: self.headers(config.provider)? };
-        let endpoint = Endpoint::from_owned(format!("{}/", self.base.as_str().trim_end_matches('/')));
-        Ok(ServiceTarget { endpoint, auth, model: ModelIden::new(kind, config.model.clone()) })
-    }
-
-    fn url(&self, config: &ModelConfig) -> String {
-        let base = self.base.as_str().trim_end_matches('/');
-        match config.provider {
-            Provider::Openai | Provider::Scripted => format!("{base}/chat/completions"),
-            Provider::Anthropic => format!("{base}/messages"),
-            Provider::Ollama => format!("{base}/api/chat"),
-            Provider::Gemini => {
-                let model: String = form_urlencoded::byte_serialize(config.model.as_bytes()).collect();
-                format!("{base}/models/{model}:streamGenerateContent?alt=sse")
-            }
+    fn headers(&self, provider: Provider) -> Result<HeaderMap, Failed> {
+        let mut headers = HeaderMap::with_capacity(4);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if provider == Provider::Anthropic {
+            headers.insert(HeaderName::from_static("anthropic-version"), HeaderValue::from_static(ANTHROPIC_VERSION));
         }
-    }
-
-    fn headers(&self, provider: Provider) -> Result<Headers, Failed> {
-        let key = self.key()?;
-        let key = key.as_ref().map(Key::reveal);
-        let mut headers: Vec<(&str, String)> = Vec::new();
-        match provider {
-            Provider::Anthropic => {
-                headers.push(("anthropic-version", ANTHROPIC_VERSION.to_owned()));
-                headers.extend(key.map(|key| ("x-api-key", key.to_owned())));
-            }
-            Provider::Gemini => headers.extend(key.map(|key| ("x-goog-api-key", key.to_owned()))),
-            Provider::Openai | Provider::Ollama | Provider::Scripted => {
-                headers.extend(key.map(|key| ("authorization", format!("Bearer {key}"))));
-            }
+        if let Some(key) = self.key()? {
+            let key = key.reveal();
+            let (name, text) = match provider {
+                Provider::Anthropic => (HeaderName::from_static("x-api-key"), key.to_owned()),
+                Provider::Gemini => (HeaderName::from_static("x-goog-api-key"), key.to_owned()),
+                Provider::Openai | Provider::Ollama | Provider::Scripted => (AUTHORIZATION, format!("Bearer {key}")),
+            };
+            let unfit = |_| Failed::before(Problem::denied("the key has characters that no header can carry"));
+            let mut value = HeaderValue::try_from(text).map_err(unfit)?;
+            value.set_sensitive(true);
+            headers.insert(name, value);
         }
-        Ok(Headers::from(headers))
+        Ok(headers)
     }
 
     fn key(&self) -> Result<Option<Key>, Failed> {
@@ -239,33 +223,13 @@ impl Service {
         }
     }
 
-    /// What an error of the library comes down to.
-    #[expect(clippy::wildcard_enum_match_arm, reason = "the library's other errors are many, and mean the same to us")]
-    fn failed(&self, model: &Model, error: &genai::Error, heard_bytes: usize) -> Failed {
-        match error {
-            genai::Error::HttpError { status, body, headers, .. } => {
-                let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-                let wait = retry::asked(header("retry-after-ms"), header("retry-after"), Timestamp::now());
-                self.refused(model, status.as_u16(), body, wait)
-            }
-            genai::Error::WebStream { error, .. } => match error.downcast_ref::<genai::Error>() {
-                Some(inner) => self.failed(model, inner, heard_bytes),
-                None if heard_bytes > 0 => {
-                    let reason = ClientFailure::of(&**error).reason;
-                    Failed::after(Problem::failed(format!("the answer broke off before its end: {reason}")))
-                }
-                None => self.of_client(&ClientFailure::of(&**error)),
-            },
-            genai::Error::ChatResponse { body, .. } => {
-                Failed::after(Problem::failed(format!("the provider broke off: {}", said(body))))
-            }
-            other => Failed::after(Problem::failed(self.clean(&short(&other.to_string())))),
-        }
-    }
-
     /// The provider answered, and not with an answer of the model.
-    fn refused(&self, model: &Model, status: u16, body: &str, wait: Option<Duration>) -> Failed {
-        let body: serde_json::Value = serde_json::from_str(body).unwrap_or_else(|_| body.into());
+    async fn refused(&self, model: &Model, answer: Answer) -> Failed {
+        let header = |name: &str| answer.headers.get(name).and_then(|value| value.to_str().ok());
+        let wait = retry::asked(header("retry-after-ms"), header("retry-after"), Timestamp::now());
+        let status = answer.status.as_u16();
+        let body = beginning(answer).await;
+        let body: serde_json::Value = serde_json::from_str(&body).unwrap_or_else(|_| body.into());
         // Gemini wraps what streams into a list.
         let first = body.get(0).unwrap_or(&body);
         let text = self.clean(&said(first.get("error").unwrap_or(first)));
@@ -288,6 +252,31 @@ impl Service {
             Ok(_) | Err(_) => text.to_owned(),
         }
     }
+}
+
+/// Where the requests of a model go.
+fn url(config: &ModelConfig, base: &Url) -> String {
+    let base = base.as_str().trim_end_matches('/');
+    match config.provider {
+        Provider::Openai | Provider::Scripted => format!("{base}/chat/completions"),
+        Provider::Anthropic => format!("{base}/messages"),
+        Provider::Ollama => format!("{base}/api/chat"),
+        Provider::Gemini => {
+            let model: String = form_urlencoded::byte_serialize(config.model.as_bytes()).collect();
+            format!("{base}/models/{model}:streamGenerateContent?alt=sse")
+        }
+    }
+}
+
+/// As much of an answer as is worth reading, or as came.
+async fn beginning(mut answer: Answer) -> String {
+    let mut body = Vec::new();
+    while body.len() < ERROR_BYTES_MAX
+        && let Ok(Some(chunk)) = answer.chunk().await
+    {
+        body.extend_from_slice(&chunk);
+    }
+    String::from_utf8_lossy(&body).into_owned()
 }
 
 fn answer(model: &Model, whole: Whole, attempts: Vec<Attempt>) -> ModelAnswer {

@@ -1,9 +1,16 @@
 //! The client that keeps connections: it knows one target, and the guard looks at every connection.
 
-use weir_host::egress::{ClientFailure, EgressConfig, HostPort};
+use weir_host::egress::{
+    Answer, ClientFailure, EgressConfig, EgressError, HeaderMap, HostPort, HttpClient, Method, Request,
+};
 
 use super::egress;
-use crate::peer::Peer;
+use crate::peer::{Peer, Said};
+
+async fn get(client: &HttpClient, url: &str) -> Result<Answer, ClientFailure> {
+    let request = Request { method: Method::GET, url: url.to_owned(), headers: HeaderMap::new(), body: "".into() };
+    client.send(request, 1024).await
+}
 
 #[tokio::test]
 async fn h24_a_name_that_changes_its_mind_between_connections_is_refused() {
@@ -13,16 +20,16 @@ async fn h24_a_name_that_changes_its_mind_between_connections_is_refused() {
     let config = EgressConfig { allow: vec![target.clone()], ..EgressConfig::default() };
     let leads: &[&[&str]] = &[&["127.0.0.1"], &["169.254.169.254"], &["93.184.216.34", "169.254.169.254"]];
     let guard = egress(config, &[("models.example", leads), ("other.example", leads)]);
-    let client = guard.client(&target, 4).await.unwrap();
+    let client = guard.client(&target, 4);
     let url = format!("http://models.example:{port}/");
-    assert_eq!(client.get(&url).send().await.unwrap().status().as_u16(), 200);
+    assert_eq!(get(&client, &url).await.unwrap().status.as_u16(), 200);
     for lead in ["inside", "inside, among what is public"] {
-        let failure = ClientFailure::of(&client.get(&url).send().await.unwrap_err());
+        let failure = get(&client, &url).await.unwrap_err();
         assert!(failure.is_refusal && failure.is_unsent, "{lead}: {failure:?}");
         assert!(failure.reason.contains("refused to connect"), "{failure:?}");
     }
-    let other = client.get(format!("http://other.example:{port}/")).send().await.unwrap_err();
-    assert!(ClientFailure::of(&other).is_refusal, "it knows one target");
+    let other = get(&client, &format!("http://other.example:{port}/")).await.unwrap_err();
+    assert!(other.is_refusal, "it knows one target");
     assert_eq!(peer.asked().len(), 1);
 }
 
@@ -44,11 +51,20 @@ async fn a_connection_is_kept() {
     });
     let target: HostPort = address.to_string().parse().unwrap();
     let guard = egress(EgressConfig { allow: vec![target.clone()], ..EgressConfig::default() }, &[]);
-    let client = guard.client(&target, 4).await.unwrap();
+    let client = guard.client(&target, 4);
     for _ in 0..3 {
-        let answer = client.get(format!("http://{address}/")).send().await.unwrap();
-        assert_eq!(&*answer.bytes().await.unwrap(), b"ok");
+        let answer = get(&client, &format!("http://{address}/")).await.unwrap();
+        assert_eq!(&*answer.read().await.unwrap().body, b"ok");
     }
     drop(client);
     assert_eq!(serving.await.unwrap(), 3, "over one connection");
+}
+
+#[tokio::test]
+async fn h24_an_answer_has_as_many_bytes_as_the_caller_says() {
+    let peer = Peer::answering(|_| Said::Endless(b"HTTP/1.1 200 OK\r\n\r\n".to_vec(), vec![b'a'; 4096])).await;
+    let target: HostPort = peer.address.to_string().parse().unwrap();
+    let client = egress(peer.allowed(), &[]).client(&target, 4);
+    let answer = get(&client, &peer.url("/")).await.unwrap();
+    assert!(matches!(answer.read().await, Err(EgressError::TooLarge { max: 1024, .. })));
 }

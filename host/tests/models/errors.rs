@@ -170,6 +170,26 @@ async fn an_answer_that_never_ends_is_broken_off() {
 }
 
 #[tokio::test]
+async fn a_frame_that_never_ends_is_broken_off() {
+    for provider in WIRES {
+        let begun = speech::bytes(provider, &[]);
+        let (answer, _, _) = asked(provider, Said::Endless(begun, b"data: {".repeat(10_000))).await;
+        assert_eq!(code(&answer.unwrap_err()), FailureCode::OutputTooLarge, "{provider:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_error_that_never_ends_is_not_read_to_its_end() {
+    for provider in WIRES {
+        let head = b"HTTP/1.1 400 Bad Request\r\n\r\nno: ".to_vec();
+        let (answer, _, _) = asked(provider, Said::Endless(head, b"and no ".repeat(10_000))).await;
+        let error = answer.unwrap_err();
+        assert_eq!(code(&error), FailureCode::InvalidInput, "{provider:?}: {error}");
+        assert!(error.to_string().len() < 1_000, "{error}");
+    }
+}
+
+#[tokio::test]
 async fn a_connection_that_breaks_before_the_answer_may_have_cost_something() {
     let (answer, _, peer) = asked(Provider::Openai, Said::Once(Vec::new())).await;
     let error = answer.unwrap_err();

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 use weir_engine::failure::FailureCode;
-use weir_host::models::{ChatRequest, KeySource, Micros, ModelConfig, NoKeys, PriceConfig, Provider};
+use weir_host::models::{ChatRequest, KeySource, Message, Micros, ModelConfig, NoKeys, PriceConfig, Provider, ToolUse};
 
 use super::{OneKey, WIRES, ask, body, everything, gateway, gateway_with, hello, model_at, speech};
 use crate::peer::{Peer, Said};
@@ -28,7 +28,8 @@ async fn openai_is_asked_in_its_own_words() {
     assert_eq!((&body["max_tokens"], &body["temperature"], &body["seed"]), (&json!(77), &json!(0.5), &json!(7)));
     assert_eq!((&body["top_p"], &body["stop"]), (&json!(0.9), &json!(["END"])));
     assert_eq!(body["tools"][0]["function"]["name"], "text__count");
-    assert_eq!(body["response_format"]["json_schema"]["schema"]["properties"]["n"]["type"], "integer");
+    let format = &body["response_format"]["json_schema"];
+    assert_eq!((&format["schema"]["properties"]["n"]["type"], &format["strict"]), (&json!("integer"), &json!(false)));
     let messages = body["messages"].as_array().unwrap();
     assert_eq!(messages[0], json!({"role": "system", "content": "be brief"}));
     assert_eq!(messages[2]["tool_calls"][0]["function"]["arguments"], "{\"text\":\"a\"}");
@@ -44,7 +45,68 @@ async fn anthropic_is_asked_in_its_own_words() {
     assert_eq!(body["tools"][0]["name"], "text__count");
     assert_eq!(body["messages"][1]["content"][0]["input"], json!({"text": "a"}));
     assert_eq!(body["messages"][2]["content"][0]["tool_use_id"], "c1");
-    assert_eq!(body["output_config"]["format"]["type"], "json_schema");
+    let format = &body["output_config"]["format"];
+    assert_eq!((&format["type"], &format["schema"]["additionalProperties"]), (&json!("json_schema"), &json!(false)));
+}
+
+#[tokio::test]
+async fn the_models_of_openai_that_reason_have_another_name_for_the_room_of_an_answer() {
+    for (model, name) in [
+        ("gpt-5-mini", "max_completion_tokens"),
+        ("o3", "max_completion_tokens"),
+        ("gpt-4o", "max_tokens"),
+        ("gpt-oss:20b", "max_tokens"),
+        ("olmo", "max_tokens"),
+    ] {
+        let (_, body) = sent(Provider::Openai, model).await;
+        assert_eq!(body[name], 77, "{model}");
+        assert!(body.get("max_tokens").is_none() || body.get("max_completion_tokens").is_none(), "{model}");
+    }
+}
+
+#[tokio::test]
+async fn the_answers_of_tools_come_in_one_turn() {
+    for provider in [Provider::Anthropic, Provider::Gemini] {
+        let peer = Peer::answering(move |_| speech::stream(provider, &speech::hello(provider))).await;
+        let called = |id: &str| ToolUse {
+            id: id.to_owned(),
+            tool: "text.count".to_owned(),
+            input: json!([1]).into(),
+            signature: None,
+        };
+        let answered = |id: &str| Message::Tool { tool_call_id: id.to_owned(), content: "7".to_owned() };
+        let messages = vec![
+            Message::User { content: "hello".to_owned() },
+            Message::Assistant {
+                content: "well".to_owned(),
+                tool_calls: vec![called("a"), called("call#text__count#1")],
+            },
+            answered("a"),
+            answered("call#text__count#1"),
+            Message::Assistant { content: String::new(), tool_calls: Vec::new() },
+            Message::User { content: "and?".to_owned() },
+        ];
+        let config = ModelConfig { model: "gemini-3-pro".to_owned(), ..model_at(provider, &peer) };
+        ask(&gateway(config, peer.allowed()), ChatRequest { messages, ..hello() }).await.0.unwrap();
+        let body = body(&peer.asked()[0]);
+        if provider == Provider::Anthropic {
+            let turns = body["messages"].as_array().unwrap();
+            assert_eq!(turns[1]["content"][1]["input"], json!({}), "what the model got wrong");
+            let kinds: Value =
+                turns[2]["content"].as_array().unwrap().iter().map(|said| said["type"].clone()).collect();
+            assert_eq!((turns.len(), kinds), (3, json!(["tool_result", "tool_result", "text"])));
+        } else {
+            let turns = body["contents"].as_array().unwrap();
+            let calls = turns[1]["parts"].as_array().unwrap();
+            assert_eq!((turns.len(), calls[0]["text"].as_str()), (3, Some("well")));
+            assert_eq!((&calls[1]["functionCall"]["id"], calls[2]["functionCall"].get("id")), (&json!("a"), None));
+            assert_eq!(calls[1]["thoughtSignature"], "skip_thought_signature_validator");
+            assert_eq!(calls[2].get("thoughtSignature"), None);
+            let answer = json!({"id": "a", "name": "text__count", "response": {"output": 7}});
+            assert_eq!(turns[2]["parts"][0]["functionResponse"], answer);
+            assert_eq!(turns[2]["parts"][2]["text"], "and?");
+        }
+    }
 }
 
 #[tokio::test]
@@ -64,11 +126,11 @@ async fn ollama_is_asked_in_its_own_words() {
     let (line, body) = sent(Provider::Ollama, "qwen3:8b").await;
     assert_eq!(line, "POST /v1/api/chat HTTP/1.1");
     assert_eq!((&body["model"], &body["options"]["num_predict"]), (&json!("qwen3:8b"), &json!(77)));
-    assert_eq!(body["format"], "json");
+    assert_eq!(body["format"]["properties"]["n"]["type"], "integer");
     let system = body["messages"][0]["content"].as_str().unwrap();
     assert!(system.starts_with("be brief") && system.contains("\"integer\""), "{system}");
     assert_eq!(body["tools"][0]["function"]["name"], "text__count");
-    assert_eq!(body["messages"][3]["content"], "{\"count\":1}");
+    assert_eq!(body["messages"][3], json!({"role": "tool", "content": "{\"count\":1}", "tool_name": "text__count"}));
 }
 
 #[tokio::test]

@@ -237,17 +237,6 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         tests: host(&["trees::"]),
     },
     Mutant {
-        limiter: "trees: those that still run",
-        file: "host/src/driver/pools/tree.rs",
-        from: r#"            for root in &ancestors {
-                self.look_now(root).await;
-            }"#,
-        to: r#"            for root in ancestors.iter().take(0) {
-                self.look_now(root).await;
-            }"#,
-        tests: host(&["trees::"]),
-    },
-    Mutant {
         limiter: "trees: how many executions",
         file: "host/src/driver/pools/tree.rs",
         from: r#".filter(|tree| tree.executions < max)"#,

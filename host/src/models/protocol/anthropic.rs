@@ -1,10 +1,120 @@
 //! Anthropic's messages; `message_stop` is the end.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use weir_engine::json::Json;
 
-use super::document;
-use crate::models::{StopReason, heard::Heard};
+use super::{Asked, arguments, document, input_schema, schema, written};
+use crate::models::{Message, StopReason, ToolUse, heard::Heard, names::ToolNames};
+
+#[derive(Serialize)]
+struct Body<'a> {
+    model: &'a str,
+    max_tokens: u64,
+    stream: bool,
+    // What stays the same from turn to turn comes first: providers keep the beginnings of requests.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tools: Vec<Tool<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    system: Option<&'a str>,
+    messages: Vec<Turn<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output_config: Option<OutputConfig>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    temperature: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    top_p: Option<f64>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    stop_sequences: &'a [String],
+}
+
+#[derive(Serialize)]
+struct Tool<'a> {
+    name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<&'a str>,
+    input_schema: Json,
+}
+
+#[derive(Serialize)]
+struct OutputConfig {
+    format: Format,
+}
+
+#[derive(Serialize)]
+struct Format {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    schema: Value,
+}
+
+#[derive(Serialize)]
+struct Turn<'a> {
+    role: &'static str,
+    content: Vec<Said<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Said<'a> {
+    Text { text: &'a str },
+    ToolUse { id: &'a str, name: String, input: Json },
+    ToolResult { tool_use_id: &'a str, content: &'a str },
+}
+
+pub(super) fn body(asked: Asked<'_>) -> Vec<u8> {
+    let Asked { config, request, names, max_tokens } = asked;
+    let tools = request.tools.iter().map(|tool| Tool {
+        name: names.wire(&tool.name),
+        description: tool.description.as_deref(),
+        input_schema: input_schema(tool).cloned().unwrap_or_else(|| serde_json::json!({ "type": "object" }).into()),
+    });
+    let body = Body {
+        model: &config.model,
+        max_tokens,
+        stream: true,
+        tools: tools.collect(),
+        system: request.system.as_deref(),
+        messages: turns(&request.messages, names),
+        output_config: request.output_schema.as_ref().map(|schema| OutputConfig {
+            format: Format { kind: "json_schema", schema: schema::closed(schema.value()) },
+        }),
+        temperature: request.temperature,
+        top_p: request.top_p,
+        stop_sequences: &request.stop,
+    };
+    written(asked, &body)
+}
+
+/// The conversation. All answers of tools to one turn must come in the turn that follows it, and no turn may be empty.
+fn turns<'a>(messages: &'a [Message], names: &ToolNames) -> Vec<Turn<'a>> {
+    let mut turns: Vec<Turn<'a>> = Vec::with_capacity(messages.len());
+    for message in messages {
+        let (role, content) = match message {
+            Message::User { content } => ("user", text(content).collect()),
+            Message::Assistant { content, tool_calls } => {
+                ("assistant", text(content).chain(tool_calls.iter().map(|call| used(call, names))).collect())
+            }
+            Message::Tool { tool_call_id, content } => {
+                ("user", vec![Said::ToolResult { tool_use_id: tool_call_id, content }])
+            }
+        };
+        match turns.last_mut().filter(|last| last.role == role) {
+            Some(last) => last.content.extend::<Vec<_>>(content),
+            None if content.is_empty() => {}
+            None => turns.push(Turn { role, content }),
+        }
+    }
+    turns
+}
+
+fn text(text: &str) -> impl Iterator<Item = Said<'_>> {
+    Some(text).filter(|text| !text.trim().is_empty()).map(|text| Said::Text { text }).into_iter()
+}
+
+fn used<'a>(call: &'a ToolUse, names: &ToolNames) -> Said<'a> {
+    Said::ToolUse { id: &call.id, name: names.wire(&call.tool), input: arguments(call) }
+}
 
 #[derive(Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]

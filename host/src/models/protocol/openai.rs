@@ -1,10 +1,140 @@
 //! Chat completions, as OpenAI and many others stream them; `[DONE]` is the end.
 
-use serde::Deserialize;
-use serde_json::Value;
+use std::fmt;
 
-use super::document;
-use crate::models::{StopReason, Usage, heard::Heard};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{SeqAccess, Visitor},
+};
+use serde_json::Value;
+use weir_engine::json::Json;
+
+use super::{Asked, FunctionTool, SCHEMA_NAME, arguments, document, schema, written};
+use crate::models::{Message, StopReason, ToolUse, Usage, heard::Heard, names::ToolNames};
+
+#[derive(Serialize)]
+struct Body<'a> {
+    model: &'a str,
+    stream: bool,
+    stream_options: StreamOptions,
+    // What stays the same from turn to turn comes first: providers keep the beginnings of requests.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tools: Vec<FunctionTool<'a>>,
+    messages: Vec<Turn<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    response_format: Option<Format<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_tokens: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_completion_tokens: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    temperature: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    top_p: Option<f64>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    stop: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seed: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct StreamOptions {
+    include_usage: bool,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "role", rename_all = "snake_case")]
+enum Turn<'a> {
+    System {
+        content: &'a str,
+    },
+    User {
+        content: &'a str,
+    },
+    Assistant {
+        content: Option<&'a str>,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        tool_calls: Vec<Called<'a>>,
+    },
+    Tool {
+        content: &'a str,
+        tool_call_id: &'a str,
+    },
+}
+
+#[derive(Serialize)]
+struct Called<'a> {
+    id: &'a str,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    function: CalledFunction,
+}
+
+#[derive(Serialize)]
+struct CalledFunction {
+    name: String,
+    arguments: String,
+}
+
+#[derive(Serialize)]
+struct Format<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    json_schema: AnswerSchema<'a>,
+}
+
+#[derive(Serialize)]
+struct AnswerSchema<'a> {
+    name: &'static str,
+    strict: bool,
+    schema: &'a Json,
+}
+
+pub(super) fn body(asked: Asked<'_>) -> Vec<u8> {
+    let Asked { config, request, names, max_tokens } = asked;
+    let system = request.system.as_deref().map(|content| Turn::System { content });
+    let newer = takes_completion_tokens(&config.model);
+    let body = Body {
+        model: &config.model,
+        stream: true,
+        stream_options: StreamOptions { include_usage: true },
+        tools: asked.functions(),
+        messages: system.into_iter().chain(request.messages.iter().map(|message| turn(message, names))).collect(),
+        response_format: request.output_schema.as_ref().map(|schema| Format {
+            kind: "json_schema",
+            json_schema: AnswerSchema { name: SCHEMA_NAME, strict: schema::is_strict(schema.value()), schema },
+        }),
+        max_tokens: (!newer).then_some(max_tokens),
+        max_completion_tokens: newer.then_some(max_tokens),
+        temperature: request.temperature,
+        top_p: request.top_p,
+        stop: &request.stop,
+        seed: request.seed,
+    };
+    written(asked, &body)
+}
+
+/// OpenAI's models that reason refuse `max_tokens`; other servers know nothing else.
+fn takes_completion_tokens(model: &str) -> bool {
+    let version = |prefix: &str| model.strip_prefix(prefix)?.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok();
+    version("gpt-").is_some_and(|version: u32| version >= 5) || version("o").is_some()
+}
+
+fn turn<'a>(message: &'a Message, names: &ToolNames) -> Turn<'a> {
+    match message {
+        Message::User { content } => Turn::User { content },
+        Message::Assistant { content, tool_calls } => Turn::Assistant {
+            content: Some(content.as_str()).filter(|content| !content.is_empty() || tool_calls.is_empty()),
+            tool_calls: tool_calls.iter().map(|call| called(call, names)).collect(),
+        },
+        Message::Tool { tool_call_id, content } => Turn::Tool { content, tool_call_id },
+    }
+}
+
+fn called<'a>(call: &'a ToolUse, names: &ToolNames) -> Called<'a> {
+    let arguments = arguments(call).text().to_owned();
+    Called { id: &call.id, kind: "function", function: CalledFunction { name: names.wire(&call.tool), arguments } }
+}
 
 #[derive(Deserialize)]
 struct Chunk {
@@ -29,11 +159,36 @@ struct Delta {
 }
 
 /// A text; some models answer in parts, of which those of their reasoning are not the answer.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Content {
-    Text(String),
-    Parts(Vec<Part>),
+struct Content(String);
+
+impl<'de> Deserialize<'de> for Content {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(TextOrParts)
+    }
+}
+
+struct TextOrParts;
+
+impl<'de> Visitor<'de> for TextOrParts {
+    type Value = Content;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text or a list of parts")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Content, E> {
+        Ok(Content(text.to_owned()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<Content, A::Error> {
+        let mut text = String::new();
+        while let Some(part) = parts.next_element::<Part>()? {
+            if part.kind.as_deref() == Some("text") {
+                text.push_str(part.text.as_deref().unwrap_or_default());
+            }
+        }
+        Ok(Content(text))
+    }
 }
 
 #[derive(Deserialize)]
@@ -97,13 +252,8 @@ pub(super) fn read(heard: &mut Heard, frame: &str) {
 
 fn heed(heard: &mut Heard, choice: Choice) {
     if let Some(delta) = choice.delta {
-        match delta.content {
-            Some(Content::Text(text)) => heard.say(&text),
-            Some(Content::Parts(parts)) => {
-                let texts = parts.into_iter().filter(|part| part.kind.as_deref() == Some("text"));
-                texts.filter_map(|part| part.text).for_each(|text| heard.say(&text));
-            }
-            None => {}
+        if let Some(Content(text)) = delta.content {
+            heard.say(&text);
         }
         if let Some(refusal) = delta.refusal.filter(|refusal| !refusal.is_empty()) {
             heard.refused = true;

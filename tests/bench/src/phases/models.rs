@@ -6,9 +6,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use weir_host::{
-    egress::{Egress, EgressConfig, HostPort, HttpClient},
+    egress::{
+        Egress, EgressConfig, HeaderMap, HostPort, HttpClient, Method, Request,
+        header::{self, HeaderValue},
+    },
     models::{ChatRequest, Gateway, Keys, Message, ModelConfig, NoKeys, PriceTable, Provider},
 };
 
@@ -38,14 +41,11 @@ impl Bench {
         let keys: Arc<dyn Keys> = Arc::new(NoKeys);
         let models = BTreeMap::from([("m".to_owned(), config)]);
         let gateway = Gateway::new(&models, &PriceTable::default(), &egress, &keys).context("making the gateway")?;
-        let bare = Bare {
-            client: egress.client(&target, CONCURRENT).await.context("making the bare client")?,
-            url: format!("{url}/chat/completions"),
-            body: body(),
-        };
+        let bare =
+            Bare { client: egress.client(&target, CONCURRENT), url: format!("{url}/chat/completions"), body: body() };
         for at_once in [1, CONCURRENT] {
             let count = self.sizes.calls / if at_once == 1 { 4 } else { 1 };
-            let (ours, theirs) = both(&gateway, &bare, count / TURNS, at_once).await?;
+            let (ours, theirs) = both((&gateway, &request()), &bare, count / TURNS, at_once).await?;
             let names = if at_once == 1 {
                 ["model_call_c1_p50_us", "model_call_c1_p99_us"]
             } else {
@@ -67,9 +67,12 @@ struct Bare {
 
 impl Bare {
     async fn send(&self) -> Result<()> {
-        let request = self.client.post(&self.url).header("content-type", "application/json").body(self.body.clone());
-        let answer = request.send().await.context("sending")?.bytes().await.context("reading")?;
-        ensure!(answer.ends_with(b"[DONE]\n\n"), "the bare answer is not whole");
+        let headers = HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
+        let (url, body) = (self.url.clone(), self.body.clone().into());
+        let request = Request { method: Method::POST, url, headers, body };
+        let sent = self.client.send(request, 1 << 20).await;
+        let answer = sent.map_err(|failure| anyhow!("sending: {}", failure.reason))?.read().await.context("reading")?;
+        ensure!(answer.body.ends_with(b"[DONE]\n\n"), "the bare answer is not whole");
         Ok(())
     }
 }
@@ -96,10 +99,16 @@ fn body() -> String {
 }
 
 /// The ascending times of both sides.
-async fn both(gateway: &Gateway, bare: &Bare, count: usize, at_once: usize) -> Result<(Vec<Duration>, Vec<Duration>)> {
+async fn both(
+    ours: (&Gateway, &ChatRequest),
+    bare: &Bare,
+    count: usize,
+    at_once: usize,
+) -> Result<(Vec<Duration>, Vec<Duration>)> {
+    let (gateway, request) = ours;
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for turn in 0..=TURNS {
-        let through = load(count, at_once, || call(gateway)).await?;
+        let through = load(count, at_once, || call(gateway, request.clone())).await?;
         let directly = load(count, at_once, || bare.send()).await?;
         // The first turn opens the connections.
         if turn > 0 {
@@ -112,8 +121,8 @@ async fn both(gateway: &Gateway, bare: &Bare, count: usize, at_once: usize) -> R
     Ok((ours, theirs))
 }
 
-async fn call(gateway: &Gateway) -> Result<()> {
-    let prepared = gateway.prepare(request())?;
+async fn call(gateway: &Gateway, request: ChatRequest) -> Result<()> {
+    let prepared = gateway.prepare(request)?;
     let answer = gateway.send(&prepared, prepared.max_tokens, &mut |_| {}).await?;
     ensure!(answer.text.len() > 100 && answer.usage.is_some(), "the answer is not whole: {answer:?}");
     Ok(())
