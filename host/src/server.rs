@@ -83,32 +83,11 @@ const COUNTED_MAX: usize = 10_000;
 
 /// What every handler works with. Clones share it.
 #[derive(Clone)]
-pub struct App(Arc<Parts>);
+pub struct App(Arc<Inner>);
 
-/// The parts of the host that the API shows.
-pub struct Parts {
-    /// Logs, workflows, plugins.
-    pub store: Store,
-    /// Runs executions.
-    pub driver: Driver,
-    /// Starts executions by themselves.
-    pub triggers: Triggers,
-    /// Takes what comes in at webhooks.
-    pub webhooks: Webhooks,
-    /// Keeps people's secrets, and masks all.
-    pub secrets: Secrets,
-    /// Language models.
-    pub models: Gateway,
-    /// Runs plugins.
-    pub runtime: Arc<Runtime>,
-    /// Knows who may come in.
-    pub accounts: Accounts,
-    /// Knows where requests come from.
-    pub network: Network,
-    /// The most connections from one address.
-    pub connections_per_address: usize,
-    /// Tells when the host stops.
-    pub shutdown: Shutdown,
+/// The parts of the host that the API shows, and what it keeps itself.
+pub struct Inner {
+    parts: AppParts,
     /// Whether recovery is done.
     ready: AtomicBool,
     /// Places for event streams.
@@ -131,12 +110,6 @@ pub struct Parts {
     in_flight: InFlight,
     /// Places for requests that may change something: they stay under way when their connections are gone.
     changes: Arc<Semaphore>,
-    /// What links to this host begin with.
-    public_url: Arc<str>,
-    /// Whether everybody may read the metrics.
-    metrics_public: bool,
-    /// Whether workflows are changed by their owners alone.
-    owners_only: bool,
 }
 
 /// What an [`App`] is made of.
@@ -172,10 +145,18 @@ pub struct AppParts {
 }
 
 impl Deref for App {
-    type Target = Parts;
+    type Target = Inner;
 
-    fn deref(&self) -> &Parts {
+    fn deref(&self) -> &Inner {
         &self.0
+    }
+}
+
+impl Deref for Inner {
+    type Target = AppParts;
+
+    fn deref(&self) -> &AppParts {
+        &self.parts
     }
 }
 
@@ -183,29 +164,8 @@ impl App {
     /// The API over these parts; not ready until [`App::set_ready`].
     #[must_use]
     pub fn new(parts: AppParts) -> Self {
-        let AppParts { store, driver, triggers, webhooks, secrets, runtime, accounts, .. } = parts;
-        let AppParts {
-            models,
-            network,
-            connections_per_address,
-            shutdown,
-            public_url,
-            metrics_public,
-            owners_only,
-            ..
-        } = parts;
-        Self(Arc::new(Parts {
-            store,
-            driver,
-            triggers,
-            webhooks,
-            secrets,
-            models,
-            runtime,
-            accounts,
-            network,
-            connections_per_address,
-            shutdown,
+        Self(Arc::new(Inner {
+            parts,
             ready: AtomicBool::new(false),
             streams: Arc::new(Semaphore::new(STREAMS_MAX)),
             uploads: Semaphore::new(UPLOADS_MAX),
@@ -216,9 +176,6 @@ impl App {
             links: RwLock::default(),
             ledger: Ledger::default(),
             in_flight: InFlight::default(),
-            public_url,
-            metrics_public,
-            owners_only,
             changes: Arc::new(Semaphore::new(accept::CONNECTIONS_MAX)),
         }))
     }

@@ -10,7 +10,7 @@ mod ollama;
 mod openai;
 mod schema;
 
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 use weir_engine::json::Json;
 
 use super::{
@@ -130,7 +130,7 @@ pub(super) fn read(provider: Provider, heard: &mut Heard, frame: &str) {
 }
 
 /// A frame as a document; what is none ends the answer.
-fn document<T: DeserializeOwned>(heard: &mut Heard, frame: &str) -> Option<T> {
+fn document<'de, T: Deserialize<'de>>(heard: &mut Heard, frame: &'de str) -> Option<T> {
     match serde_json::from_str(frame) {
         Ok(document) => Some(document),
         Err(error) => {

@@ -1,6 +1,6 @@
 //! Chat completions, as OpenAI and many others stream them; `[DONE]` is the end.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use serde::{
     Deserialize, Deserializer, Serialize,
@@ -137,31 +137,33 @@ fn called<'a>(call: &'a ToolUse, names: &ToolNames) -> Called<'a> {
 }
 
 #[derive(Deserialize)]
-struct Chunk {
+struct Chunk<'a> {
     model: Option<String>,
-    #[serde(default)]
-    choices: Vec<Choice>,
+    #[serde(borrow, default)]
+    choices: Vec<Choice<'a>>,
     usage: Option<Counted>,
     error: Option<Value>,
 }
 
 #[derive(Deserialize)]
-struct Choice {
-    delta: Option<Delta>,
+struct Choice<'a> {
+    #[serde(borrow)]
+    delta: Option<Delta<'a>>,
     finish_reason: Option<String>,
 }
 
 #[derive(Deserialize)]
-struct Delta {
-    content: Option<Content>,
+struct Delta<'a> {
+    #[serde(borrow)]
+    content: Option<Content<'a>>,
     refusal: Option<String>,
     tool_calls: Option<Vec<ToolPiece>>,
 }
 
 /// A text; some models answer in parts, of which those of their reasoning are not the answer.
-struct Content(String);
+struct Content<'a>(Cow<'a, str>);
 
-impl<'de> Deserialize<'de> for Content {
+impl<'de: 'a, 'a> Deserialize<'de> for Content<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(TextOrParts)
     }
@@ -170,24 +172,28 @@ impl<'de> Deserialize<'de> for Content {
 struct TextOrParts;
 
 impl<'de> Visitor<'de> for TextOrParts {
-    type Value = Content;
+    type Value = Content<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a text or a list of parts")
     }
 
-    fn visit_str<E>(self, text: &str) -> Result<Content, E> {
-        Ok(Content(text.to_owned()))
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Content<'de>, E> {
+        Ok(Content(text.into()))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<Content, A::Error> {
+    fn visit_str<E>(self, text: &str) -> Result<Content<'de>, E> {
+        Ok(Content(text.to_owned().into()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<Content<'de>, A::Error> {
         let mut text = String::new();
         while let Some(part) = parts.next_element::<Part>()? {
             if part.kind.as_deref() == Some("text") {
                 text.push_str(part.text.as_deref().unwrap_or_default());
             }
         }
-        Ok(Content(text))
+        Ok(Content(text.into()))
     }
 }
 
@@ -250,7 +256,7 @@ pub(super) fn read(heard: &mut Heard, frame: &str) {
     }
 }
 
-fn heed(heard: &mut Heard, choice: Choice) {
+fn heed(heard: &mut Heard, choice: Choice<'_>) {
     if let Some(delta) = choice.delta {
         if let Some(Content(text)) = delta.content {
             heard.say(&text);
