@@ -121,7 +121,8 @@ pub(crate) async fn exchange(
     }
 }
 
-async fn request(stream: &mut (impl AsyncRead + Unpin)) -> std::io::Result<String> {
+/// One request, head and body; nothing where the connection ends.
+pub(crate) async fn request(stream: &mut (impl AsyncRead + Unpin)) -> std::io::Result<String> {
     let mut bytes = Vec::new();
     while !is_whole(&bytes) {
         if stream.read_buf(&mut bytes).await? == 0 {

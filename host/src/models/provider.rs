@@ -2,8 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
+use futures_util::FutureExt as _;
 use jiff::Timestamp;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use url::Url;
 
 use super::{
@@ -22,6 +23,8 @@ use crate::egress::{
 const ANSWER_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// The most bytes that are read of what a provider says about an error.
 const ERROR_BYTES_MAX: usize = 64 * 1024;
+/// How long the end of an answer is waited for of which nothing is missing.
+const END_TIMEOUT: Duration = Duration::from_secs(2);
 /// The version of Anthropic's protocol.
 const ANTHROPIC_VERSION: &str = "2023-06-01";
 
@@ -157,8 +160,11 @@ impl Service {
                 on_delta(&delta);
             }
             if is_end {
-                break;
+                return Ok(heard);
             }
+        }
+        if heard.is_whole {
+            read_out(answer);
         }
         Ok(heard)
     }
@@ -266,6 +272,18 @@ fn url(config: &ModelConfig, base: &Url) -> String {
             format!("{base}/models/{model}:streamGenerateContent?alt=sse")
         }
     }
+}
+
+/// Waits beside everything else for the end of an answer of which nothing is missing: its connection can be used again
+/// only then, and some servers send the end by itself.
+fn read_out(mut answer: Answer) {
+    if matches!(answer.chunk().now_or_never(), Some(Ok(None))) {
+        return;
+    }
+    tokio::spawn(async move {
+        let rest = async { while let Ok(Some(_)) = answer.chunk().await {} };
+        timeout(END_TIMEOUT, rest).await.ok();
+    });
 }
 
 /// As much of an answer as is worth reading, or as came.

@@ -1,15 +1,12 @@
 //! The client that keeps connections: it knows one target, and the guard looks at every connection.
 
-use weir_host::egress::{
-    Answer, ClientFailure, EgressConfig, EgressError, HeaderMap, HostPort, HttpClient, Method, Request,
-};
+use weir_host::egress::{Answer, ClientFailure, EgressConfig, EgressError, HostPort, HttpClient};
 
-use super::egress;
+use super::{egress, get};
 use crate::peer::{Peer, Said};
 
-async fn get(client: &HttpClient, url: &str) -> Result<Answer, ClientFailure> {
-    let request = Request { method: Method::GET, url: url.to_owned(), headers: HeaderMap::new(), body: "".into() };
-    client.send(request, 1024).await
+async fn ask(client: &HttpClient, url: &str) -> Result<Answer, ClientFailure> {
+    client.send(get(url), 1024).await
 }
 
 #[tokio::test]
@@ -22,13 +19,13 @@ async fn h24_a_name_that_changes_its_mind_between_connections_is_refused() {
     let guard = egress(config, &[("models.example", leads), ("other.example", leads)]);
     let client = guard.client(&target, 4);
     let url = format!("http://models.example:{port}/");
-    assert_eq!(get(&client, &url).await.unwrap().status.as_u16(), 200);
+    assert_eq!(ask(&client, &url).await.unwrap().status.as_u16(), 200);
     for lead in ["inside", "inside, among what is public"] {
-        let failure = get(&client, &url).await.unwrap_err();
+        let failure = ask(&client, &url).await.unwrap_err();
         assert!(failure.is_refusal && failure.is_unsent, "{lead}: {failure:?}");
         assert!(failure.reason.contains("refused to connect"), "{failure:?}");
     }
-    let other = get(&client, &format!("http://other.example:{port}/")).await.unwrap_err();
+    let other = ask(&client, &format!("http://other.example:{port}/")).await.unwrap_err();
     assert!(other.is_refusal, "it knows one target");
     assert_eq!(peer.asked().len(), 1);
 }
@@ -53,7 +50,7 @@ async fn a_connection_is_kept() {
     let guard = egress(EgressConfig { allow: vec![target.clone()], ..EgressConfig::default() }, &[]);
     let client = guard.client(&target, 4);
     for _ in 0..3 {
-        let answer = get(&client, &format!("http://{address}/")).await.unwrap();
+        let answer = ask(&client, &format!("http://{address}/")).await.unwrap();
         assert_eq!(&*answer.read().await.unwrap().body, b"ok");
     }
     drop(client);
@@ -65,6 +62,6 @@ async fn h24_an_answer_has_as_many_bytes_as_the_caller_says() {
     let peer = Peer::answering(|_| Said::Endless(b"HTTP/1.1 200 OK\r\n\r\n".to_vec(), vec![b'a'; 4096])).await;
     let target: HostPort = peer.address.to_string().parse().unwrap();
     let client = egress(peer.allowed(), &[]).client(&target, 4);
-    let answer = get(&client, &peer.url("/")).await.unwrap();
+    let answer = ask(&client, &peer.url("/")).await.unwrap();
     assert!(matches!(answer.read().await, Err(EgressError::TooLarge { max: 1024, .. })));
 }

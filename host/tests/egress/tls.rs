@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rustls::{ServerConfig, crypto::ring, pki_types::PrivatePkcs8KeyDer};
 use tokio::{net::TcpListener, sync::watch};
 use tokio_rustls::TlsAcceptor;
-use weir_host::egress::{Caller, Egress, EgressConfig, EgressError, Policy, Roots};
+use weir_host::egress::{Caller, ClientFailure, Egress, EgressConfig, EgressError, Policy, Roots};
 
 use super::{Names, get};
 use crate::peer::{self, Said};
@@ -36,12 +36,22 @@ async fn serve(acceptor: TlsAcceptor) -> u16 {
     port
 }
 
-async fn ask(name: &str, port: u16, roots: Vec<Vec<u8>>) -> Result<u16, EgressError> {
+fn guard(name: &str, port: u16, roots: Vec<Vec<u8>>) -> Egress {
     let config = EgressConfig { allow: vec![format!("{name}:{port}").parse().unwrap()], ..EgressConfig::default() };
     let names = Names::new(&[("a.test", &[&["127.0.0.1"]]), ("b.test", &[&["127.0.0.1"]])]);
-    let guard = Egress::with(config, names, Roots::Only(roots));
+    Egress::with(config, names, Roots::Only(roots))
+}
+
+async fn ask(name: &str, port: u16, roots: Vec<Vec<u8>>) -> Result<u16, EgressError> {
     let caller = Caller::new(Policy::any_public());
-    guard.send(&caller, get(&format!("https://{name}:{port}/"))).await.map(|answer| answer.status.as_u16())
+    let sent = guard(name, port, roots).send(&caller, get(&format!("https://{name}:{port}/"))).await;
+    sent.map(|answer| answer.status.as_u16())
+}
+
+/// The same by the client that keeps connections.
+async fn ask_kept(name: &str, port: u16, roots: Vec<Vec<u8>>) -> Result<u16, ClientFailure> {
+    let client = guard(name, port, roots).client(&format!("{name}:{port}").parse().unwrap(), 4);
+    client.send(get(&format!("https://{name}:{port}/")), 1024).await.map(|answer| answer.status.as_u16())
 }
 
 #[tokio::test]
@@ -50,10 +60,13 @@ async fn a_trusted_certificate_for_the_host_is_good_and_nothing_else_is() {
     let port = serve(acceptor).await;
     assert_eq!(ask("a.test", port, vec![root.clone()]).await.unwrap(), 200);
     assert_eq!(ask("127.0.0.1", port, vec![root.clone()]).await.unwrap(), 200);
-    let other_host = ask("b.test", port, vec![root]).await.unwrap_err();
+    let other_host = ask("b.test", port, vec![root.clone()]).await.unwrap_err();
     assert!(matches!(other_host, EgressError::Tls { .. }), "{other_host}");
     let untrusted = ask("a.test", port, Vec::new()).await.unwrap_err();
     assert!(matches!(untrusted, EgressError::Tls { .. }), "{untrusted}");
+    assert_eq!(ask_kept("a.test", port, vec![root.clone()]).await.unwrap(), 200);
+    let other_host = ask_kept("b.test", port, vec![root]).await.unwrap_err();
+    assert!(other_host.is_unsent && other_host.reason.contains("TLS"), "{other_host:?}");
     let (_, other_root) = self::acceptor(&["a.test"]);
     assert!(ask("a.test", port, vec![other_root]).await.is_err());
 }

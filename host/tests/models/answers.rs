@@ -1,10 +1,19 @@
 //! What good answers become, in each protocol.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
 use serde_json::{Value, json};
-use weir_host::models::{Provider, StopReason, Usage};
+use tokio::{io::AsyncWriteExt as _, net::TcpListener};
+use weir_host::{
+    egress::EgressConfig,
+    models::{ModelConfig, Provider, StopReason, Usage},
+};
 
 use super::{WIRES, ask, asked, everything, gateway, hello, inputs, model_at, speech};
-use crate::peer::{Peer, Said};
+use crate::peer::{self, Peer, Said};
 
 #[tokio::test]
 async fn a_text_streams_and_is_counted() {
@@ -107,4 +116,47 @@ async fn arguments_that_are_no_json_come_as_a_text_and_missing_ones_as_an_object
     let answer = answer.unwrap();
     let (broken, none) = (json!("{\"text\": ").into(), json!({}).into());
     assert_eq!(inputs(&answer), [("text.count", &broken), ("text.count", &none)], "also under an absurd number");
+}
+
+/// Answers every request with a whole answer in chunks, and sends the chunk that ends it by itself. Tells how many
+/// connections there were.
+async fn serve_in_chunks(listener: TcpListener, connections: Arc<AtomicUsize>) {
+    let whole = speech::bytes(Provider::Openai, &speech::hello(Provider::Openai));
+    let whole = String::from_utf8(whole).unwrap();
+    let frames = whole.split_once("\r\n\r\n").unwrap().1;
+    let head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+    let answer = format!("{head}{:x}\r\n{frames}\r\n", frames.len());
+    while let Ok((mut stream, _)) = listener.accept().await {
+        connections.fetch_add(1, Ordering::SeqCst);
+        let answer = answer.clone();
+        tokio::spawn(async move {
+            while peer::request(&mut stream).await.is_ok_and(|request| !request.is_empty()) {
+                stream.write_all(answer.as_bytes()).await.unwrap();
+                for _ in 0..20 {
+                    tokio::task::yield_now().await;
+                }
+                stream.write_all(b"0\r\n\r\n").await.ok();
+            }
+        });
+    }
+}
+
+#[tokio::test]
+async fn a_connection_is_used_again_where_the_end_of_an_answer_comes_by_itself() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let connections = Arc::new(AtomicUsize::new(0));
+    tokio::spawn(serve_in_chunks(listener, Arc::clone(&connections)));
+    let base_url = Some(format!("http://{address}/v1"));
+    let allowed = EgressConfig { allow: vec![address.to_string().parse().unwrap()], ..EgressConfig::default() };
+    let gateway = gateway(ModelConfig { base_url, ..ModelConfig::new(Provider::Openai, "m") }, allowed);
+    for _ in 0..30 {
+        assert_eq!(ask(&gateway, hello()).await.0.unwrap().text, "Hello there");
+        // An agent has other things to do before its next turn.
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+    }
+    let connections = connections.load(Ordering::SeqCst);
+    assert!(connections <= 15, "{connections} connections for 30 requests");
 }
