@@ -165,3 +165,19 @@ pub(super) fn short(text: &str) -> String {
     }
     kept
 }
+
+#[cfg(test)]
+mod tests {
+    use weir_engine::failure::FailureCode;
+
+    use super::*;
+
+    #[test]
+    fn an_answer_asks_for_so_many_tools_and_no_more() {
+        let mut heard = Heard::default();
+        (0..CALLS_MAX).for_each(|n| heard.whole_call(Some(format!("c{n}")), "a", &Value::Null, None));
+        assert!(!heard.is_decided());
+        heard.whole_call(Some("one more".to_owned()), "a", &Value::Null, None);
+        assert_eq!(heard.problem.as_ref().unwrap().code(), FailureCode::OutputTooLarge);
+    }
+}

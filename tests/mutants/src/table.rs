@@ -299,4 +299,85 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         to: r#"if self.lines.len() >= LINES_MAX * 999 {"#,
         tests: host(&["h7_log_flood"]),
     },
+    Mutant {
+        limiter: "agents: their own limits",
+        file: "host/src/driver/effects/tools.rs",
+        from: r#"within.push((id.clone(), callable.terms.limits.clone()));"#,
+        to: r#"within.truncate(usize::MAX);"#,
+        tests: host(&["driver::limits::"]),
+    },
+    Mutant {
+        limiter: "models: tools that one answer asks for",
+        file: "host/src/models/heard.rs",
+        from: r#"if self.calls.len() == CALLS_MAX {"#,
+        to: r#"if self.calls.len() == CALLS_MAX * 999 {"#,
+        tests: lib(&["models::heard::"]),
+    },
+    Mutant {
+        limiter: "models: requests at a time",
+        file: "host/src/models.rs",
+        from: r#"places: Semaphore::new(config.concurrency.into()),"#,
+        to: r#"places: Semaphore::new(4096),"#,
+        tests: host(&["models::requests::"]),
+    },
+    Mutant {
+        limiter: "egress: bytes of an answer",
+        file: "host/src/egress/http.rs",
+        from: r#"                return Err(self.limits.too_large());
+            }
+            return Ok(Some(data));"#,
+        to: r#"                return Ok(None);
+            }
+            return Ok(Some(data));"#,
+        tests: host(&["egress::limits::"]),
+    },
+    Mutant {
+        limiter: "egress: bytes of a request",
+        file: "host/src/egress/http.rs",
+        from: r#"if hop.body.len() > body_bytes_max {"#,
+        to: r#"if hop.body.len() > body_bytes_max * 999 {"#,
+        tests: host(&["egress::limits::"]),
+    },
+    Mutant {
+        limiter: "egress: requests of a caller",
+        file: "host/src/egress/policy.rs",
+        from: r#"(sent < max).then_some(sent + 1)"#,
+        to: r#"(sent < max * 999).then_some(sent + 1)"#,
+        tests: host(&["egress::limits::"]),
+    },
+    Mutant {
+        limiter: "egress: redirects",
+        file: "host/src/egress/http.rs",
+        from: r#"if followed == policy.redirects_max {"#,
+        to: r#"if followed == policy.redirects_max * 999 {"#,
+        tests: host(&["egress::limits::"]),
+    },
+    Mutant {
+        limiter: "egress: requests of the host at a time",
+        file: "host/src/egress/http.rs",
+        from: r#"let permit = self.inner.under_way.clone().acquire_owned().await.ok();"#,
+        to: r#"let permit = self.inner.under_way.clone().try_acquire_owned().ok();"#,
+        tests: host(&["egress::limits::"]),
+    },
+    Mutant {
+        limiter: "documents: how many",
+        file: "host/src/driver/effects/kv.rs",
+        from: r#"usage.keys >= KEYS_MAX {"#,
+        to: r#"usage.keys >= KEYS_MAX * 999 {"#,
+        tests: host(&["kv::"]),
+    },
+    Mutant {
+        limiter: "documents: bytes",
+        file: "host/src/driver/effects/kv.rs",
+        from: r#"if bytes > self.room_bytes &&"#,
+        to: r#"if bytes > self.room_bytes * 999 &&"#,
+        tests: host(&["kv::"]),
+    },
+    Mutant {
+        limiter: "events: triggers of one",
+        file: "host/src/trigger/dispatcher.rs",
+        from: r#"fired.len().min(FAN_OUT_MAX)"#,
+        to: r#"fired.len().min(FAN_OUT_MAX * 999)"#,
+        tests: host(&["r22_one_event_fires"]),
+    },
 ];
