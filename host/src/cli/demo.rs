@@ -138,25 +138,35 @@ impl Demo {
         out.record(&execution);
         out.say(&format!("\n{}", progress::result(out, &execution)));
         if execution["status"] == "awaiting_human" {
-            out.say(&format!("  it waits for you: {} approve {id} --option {}", program(), options(client, id).await?));
-            out.say(&format!("  or in a browser:  {}", link(client, id).await?));
+            let question = question(client, id).await?;
+            out.say(&format!("  it waits for you: {} approve {id}{}", program(), choice(&question)));
+            out.say(&format!("  or in a browser:  {}", link(client, &question).await?));
         }
         let failed = execution["status"] != "completed" && execution["status"] != "awaiting_human";
         Ok(if failed { Outcome::Failed } else { Outcome::Done })
     }
 }
 
-/// What a question can be answered with: `yes|no`.
-async fn options(client: &Client, id: &str) -> anyhow::Result<String> {
-    let open = client.get(&format!("/api/executions/{}/approvals", segment(id))).await?;
-    let options = open["items"][0]["options"].as_array().cloned().unwrap_or_default();
-    Ok(options.iter().filter_map(|option| option["id"].as_str()).collect::<Vec<_>>().join("|"))
+/// What an execution waits for people with.
+async fn question(client: &Client, id: &str) -> anyhow::Result<Value> {
+    let mut open = client.get(&format!("/api/executions/{}/approvals", segment(id))).await?;
+    Ok(open["items"][0].take())
+}
+
+/// How to answer a question on the command line: ` --option yes (or no)`.
+fn choice(question: &Value) -> String {
+    let options = question["request"]["options"].as_array().into_iter().flatten();
+    let ids: Vec<&str> = options.filter_map(|option| option["id"].as_str()).collect();
+    match ids.split_first() {
+        None => String::new(),
+        Some((first, [])) => format!(" --option {first}"),
+        Some((first, others)) => format!(" --option {first}   (or {})", others.join(", ")),
+    }
 }
 
 /// The address of a page with the question.
-async fn link(client: &Client, id: &str) -> anyhow::Result<String> {
-    let open = client.get(&format!("/api/executions/{}/approvals", segment(id))).await?;
-    let approval = open["items"][0]["id"].as_str().unwrap_or_default();
+async fn link(client: &Client, question: &Value) -> anyhow::Result<String> {
+    let approval = question["id"].as_str().unwrap_or_default();
     let made = client.post(&format!("/api/approvals/{}/links", segment(approval)), json!({})).await?;
     Ok(made["url"].as_str().unwrap_or_default().to_owned())
 }
