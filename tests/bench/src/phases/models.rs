@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, anyhow, ensure};
+use tokio::task::JoinSet;
 use weir_host::{
     egress::{
         Egress, EgressConfig, HeaderMap, HostPort, HttpClient, Method, Request,
@@ -41,11 +42,14 @@ impl Bench {
         let keys: Arc<dyn Keys> = Arc::new(NoKeys);
         let models = BTreeMap::from([("m".to_owned(), config)]);
         let gateway = Gateway::new(&models, &PriceTable::default(), &egress, &keys).context("making the gateway")?;
-        let bare =
-            Bare { client: egress.client(&target, CONCURRENT), url: format!("{url}/chat/completions"), body: body() };
+        let client = egress.client(&target, CONCURRENT);
+        let bare = Arc::new(Bare { client, url: format!("{url}/chat/completions"), body: body() });
+        // The host's own requests run in tasks on all its threads.
+        let threads = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting threads")?;
         for at_once in [1, CONCURRENT] {
             let count = self.sizes.calls / if at_once == 1 { 4 } else { 1 };
-            let (ours, theirs) = both((&gateway, &request()), &bare, count / TURNS, at_once).await?;
+            let measured = both(gateway.clone(), Arc::clone(&bare), count / TURNS, at_once);
+            let (ours, theirs) = threads.spawn(measured).await.context("measuring")??;
             let names = if at_once == 1 {
                 ["model_call_c1_p50_us", "model_call_c1_p99_us"]
             } else {
@@ -55,6 +59,7 @@ impl Bench {
                 self.report.add_beside(name, us(quantile(&ours, share)), "µs", us(quantile(&theirs, share)));
             }
         }
+        threads.shutdown_background();
         Ok(())
     }
 }
@@ -100,16 +105,26 @@ fn body() -> String {
 
 /// The ascending times of both sides.
 async fn both(
-    ours: (&Gateway, &ChatRequest),
-    bare: &Bare,
+    gateway: Gateway,
+    bare: Arc<Bare>,
     count: usize,
     at_once: usize,
 ) -> Result<(Vec<Duration>, Vec<Duration>)> {
-    let (gateway, request) = ours;
+    let request = Arc::new(request());
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for turn in 0..=TURNS {
-        let through = load(count, at_once, || call(gateway, request.clone())).await?;
-        let directly = load(count, at_once, || bare.send()).await?;
+        let (gateway, request) = (gateway.clone(), Arc::clone(&request));
+        let through = load(count, at_once, move || {
+            let (gateway, request) = (gateway.clone(), ChatRequest::clone(&request));
+            async move { call(&gateway, request).await }
+        });
+        let through = through.await?;
+        let bare = Arc::clone(&bare);
+        let directly = load(count, at_once, move || {
+            let bare = Arc::clone(&bare);
+            async move { bare.send().await }
+        });
+        let directly = directly.await?;
         // The first turn opens the connections.
         if turn > 0 {
             ours.extend(through);
@@ -128,20 +143,28 @@ async fn call(gateway: &Gateway, request: ChatRequest) -> Result<()> {
     Ok(())
 }
 
-async fn load<F: Future<Output = Result<()>>>(
+/// The times of so many calls, in so many tasks beside each other.
+async fn load<F: Future<Output = Result<()>> + Send + 'static>(
     count: usize,
     at_once: usize,
-    one: impl Fn() -> F,
+    one: impl Fn() -> F + Clone + Send + 'static,
 ) -> Result<Vec<Duration>> {
-    let worker = || async {
-        let mut times = Vec::with_capacity(count / at_once);
-        for _ in 0..count.div_ceil(at_once) {
-            let begun = Instant::now();
-            one().await?;
-            times.push(begun.elapsed());
-        }
-        Ok::<_, anyhow::Error>(times)
-    };
-    let times = futures_util::future::try_join_all((0..at_once).map(|_| worker())).await?;
-    Ok(times.into_iter().flatten().collect())
+    let mut workers = JoinSet::new();
+    for _ in 0..at_once {
+        let one = one.clone();
+        workers.spawn(async move {
+            let mut times = Vec::with_capacity(count / at_once);
+            for _ in 0..count.div_ceil(at_once) {
+                let begun = Instant::now();
+                one().await?;
+                times.push(begun.elapsed());
+            }
+            Ok::<_, anyhow::Error>(times)
+        });
+    }
+    let mut times = Vec::with_capacity(count);
+    while let Some(worker) = workers.join_next().await {
+        times.extend(worker.context("waiting for a task")??);
+    }
+    Ok(times)
 }
