@@ -138,7 +138,8 @@ fn called<'a>(call: &'a ToolUse, names: &ToolNames) -> Called<'a> {
 
 #[derive(Deserialize)]
 struct Chunk<'a> {
-    model: Option<String>,
+    #[serde(borrow)]
+    model: Option<Text<'a>>,
     #[serde(borrow, default)]
     choices: Vec<Choice<'a>>,
     usage: Option<Counted>,
@@ -149,21 +150,23 @@ struct Chunk<'a> {
 struct Choice<'a> {
     #[serde(borrow)]
     delta: Option<Delta<'a>>,
-    finish_reason: Option<String>,
+    #[serde(borrow)]
+    finish_reason: Option<Text<'a>>,
 }
 
 #[derive(Deserialize)]
 struct Delta<'a> {
     #[serde(borrow)]
-    content: Option<Content<'a>>,
-    refusal: Option<String>,
+    content: Option<Text<'a>>,
+    #[serde(borrow)]
+    refusal: Option<Text<'a>>,
     tool_calls: Option<Vec<ToolPiece>>,
 }
 
 /// A text; some models answer in parts, of which those of their reasoning are not the answer.
-struct Content<'a>(Cow<'a, str>);
+struct Text<'a>(Cow<'a, str>);
 
-impl<'de: 'a, 'a> Deserialize<'de> for Content<'a> {
+impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(TextOrParts)
     }
@@ -172,28 +175,28 @@ impl<'de: 'a, 'a> Deserialize<'de> for Content<'a> {
 struct TextOrParts;
 
 impl<'de> Visitor<'de> for TextOrParts {
-    type Value = Content<'de>;
+    type Value = Text<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a text or a list of parts")
     }
 
-    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Content<'de>, E> {
-        Ok(Content(text.into()))
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Text<'de>, E> {
+        Ok(Text(text.into()))
     }
 
-    fn visit_str<E>(self, text: &str) -> Result<Content<'de>, E> {
-        Ok(Content(text.to_owned().into()))
+    fn visit_str<E>(self, text: &str) -> Result<Text<'de>, E> {
+        Ok(Text(text.to_owned().into()))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<Content<'de>, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<Text<'de>, A::Error> {
         let mut text = String::new();
         while let Some(part) = parts.next_element::<Part>()? {
             if part.kind.as_deref() == Some("text") {
                 text.push_str(part.text.as_deref().unwrap_or_default());
             }
         }
-        Ok(Content(text.into()))
+        Ok(Text(text.into()))
     }
 }
 
@@ -244,8 +247,11 @@ pub(super) fn read(heard: &mut Heard, frame: &str) {
     if let Some(error) = chunk.error.filter(|error| !error.is_null()) {
         return heard.fail_with(&error);
     }
-    if let Some(model) = chunk.model.filter(|model| !model.is_empty()) {
-        heard.model = Some(model);
+    if let Some(Text(model)) = chunk.model
+        && !model.is_empty()
+        && heard.model.as_deref() != Some(&*model)
+    {
+        heard.model = Some(model.into_owned());
     }
     if let Some(counted) = chunk.usage {
         heard.usage = counted.usage();
@@ -258,10 +264,10 @@ pub(super) fn read(heard: &mut Heard, frame: &str) {
 
 fn heed(heard: &mut Heard, choice: Choice<'_>) {
     if let Some(delta) = choice.delta {
-        if let Some(Content(text)) = delta.content {
+        if let Some(Text(text)) = delta.content {
             heard.say(&text);
         }
-        if let Some(refusal) = delta.refusal.filter(|refusal| !refusal.is_empty()) {
+        if let Some(Text(refusal)) = delta.refusal.filter(|Text(refusal)| !refusal.is_empty()) {
             heard.refused = true;
             heard.say(&refusal);
         }
@@ -271,8 +277,8 @@ fn heed(heard: &mut Heard, choice: Choice<'_>) {
             heard.call(piece.index, piece.id, function.name.as_deref(), &arguments);
         }
     }
-    if let Some(reason) = choice.finish_reason {
-        heard.stop = Some(match reason.as_str() {
+    if let Some(Text(reason)) = choice.finish_reason {
+        heard.stop = Some(match &*reason {
             "length" | "model_length" => StopReason::MaxTokens,
             "tool_calls" | "function_call" => StopReason::ToolCalls,
             "content_filter" => StopReason::Refusal,
