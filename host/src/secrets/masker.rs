@@ -79,10 +79,13 @@ impl Masker {
         let known = self.known();
         let mut spans = known.spans(text.as_bytes());
         let body = text.trim_end_matches('…').as_bytes();
-        let from = spans.last().map_or(0, |span| span.end);
-        if let Some((start, name)) = known.begun(body, from)
+        if let Some((start, name)) = known.begun(body)
             && body.len() - start >= MASKED_BYTES_MIN
         {
+            let whole = spans.partition_point(|span| span.end <= start);
+            let joined = spans.get(whole).copied().filter(|span| span.start <= start);
+            let (start, name) = joined.map_or((start, name), |span| (span.start, span.name));
+            spans.truncate(whole);
             spans.push(Span { start, end: body.len(), name });
         }
         replaced(text, &spans).map_or(Cow::Borrowed(text), Cow::Owned)

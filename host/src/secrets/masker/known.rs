@@ -116,9 +116,9 @@ impl Known {
         None
     }
 
-    /// Where, at `from` or later, the end of a text begins that could go on as a secret.
-    pub(super) fn begun(&self, text: &[u8], from: usize) -> Option<(usize, &str)> {
-        let earliest = text.len().saturating_sub(self.longest.saturating_sub(1)).max(from);
+    /// Where the end of a text begins that could go on as a secret.
+    pub(super) fn begun(&self, text: &[u8]) -> Option<(usize, &str)> {
+        let earliest = text.len().saturating_sub(self.longest.saturating_sub(1));
         (earliest..text.len()).find_map(|start| {
             let end = &text[start..];
             let (form, names) = self.forms.range::<[u8], _>((Excluded(end), Unbounded)).next()?;

@@ -146,6 +146,13 @@ fn what_a_cut_left_of_a_secret_is_masked() {
 }
 
 #[test]
+fn d3_what_is_cut_off_within_another_secret_is_masked_with_it() {
+    let masker = masker(&[("a", "aaaabbbbbbbb"), ("b", "bbbbbbbbcccc"), ("c", "--cccc--aaaabbbbbbbb--and-more")]);
+    assert_eq!(masker.mask_cut("x aaaabbbbbbbbcc"), "x [secret a]");
+    assert_eq!(masker.mask_cut("aaaabbbbbbbb --cccc--aaaabbbbbbbb--an…"), "[secret a] [secret c]…");
+}
+
+#[test]
 fn failures_are_masked() {
     use weir_engine::failure::FailureCode;
     let masker = masker(&[("s", "hunter2-hunter2")]);
@@ -176,6 +183,17 @@ fn d3_a_stream_holds_back_only_what_may_become_a_secret() {
     assert_eq!(stream.push("hunter2-hunter2-and-more."), "[secret b].");
     assert_eq!(stream.push("hunter2-hunter2-an"), "");
     assert_eq!(stream.finish(), "[secret a]-an");
+}
+
+#[test]
+fn d3_a_stream_masks_secrets_that_overlap_as_one() {
+    let masker = masker(&[("a", "aaaabbbb"), ("b", "bbbbcccc")]);
+    let mut stream = masker.stream();
+    assert_eq!(stream.push("-aaaabbbb"), "-[secret a]", "where it ends, another may have begun");
+    assert_eq!(stream.push("cccc"), "", "and did");
+    assert_eq!(stream.push("bbbbcccc-aaaabbbb"), "[secret b]-[secret a]");
+    assert_eq!(stream.push("ccc"), "");
+    assert_eq!(stream.finish(), "ccc");
 }
 
 /// What a secret may be made of, so that every form differs from the others.
@@ -225,12 +243,19 @@ proptest! {
 
     #[test]
     fn d3_a_secret_split_over_pieces_is_masked_like_a_whole(
-        value in "[a-z€]{8,40}",
-        parts in prop::collection::vec((any::<bool>(), "[a-c€]{0,12}"), 0..8),
+        // Few letters, so that secrets overlap each other and themselves.
+        values in prop::collection::vec("[f-z€]{8,40}|[fg€]{3,12}", 1..4),
+        parts in prop::collection::vec((any::<prop::sample::Index>(), "[f-h€]{0,12}"), 0..8),
         cuts in prop::collection::vec(0..400_usize, 0..20),
     ) {
-        let masker = masker(&[("s", &value)]);
-        let text: String = parts.iter().map(|(secret, plain)| if *secret { value.clone() } else { plain.clone() }).collect();
+        let values: Vec<String> = values.into_iter().filter(|value| value.len() >= MASKED_BYTES_MIN).collect();
+        let named: Vec<(&str, &str)> = values.iter().map(|value| ("0", value.as_str())).collect();
+        let masker = masker(&named);
+        let part = |(at, plain): &(prop::sample::Index, String)| {
+            // Every other part is a secret, if there is one.
+            values.get(at.index(2 * values.len() + 1)).unwrap_or(plain).clone()
+        };
+        let text: String = parts.iter().map(part).collect();
         let mut stream = masker.stream();
         let mut cuts: Vec<usize> = cuts.into_iter().filter(|at| *at < text.len() && text.is_char_boundary(*at)).collect();
         cuts.sort_unstable();
@@ -238,7 +263,7 @@ proptest! {
         for cut in cuts.into_iter().chain([text.len()]) {
             shown += &stream.push(&text[from..cut]);
             from = cut;
-            prop_assert!(!shown.contains(&value));
+            prop_assert!(!values.iter().any(|value| shown.contains(value)));
         }
         shown += &stream.finish();
         prop_assert_eq!(shown, masker.mask_text(&text).into_owned());
