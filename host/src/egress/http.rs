@@ -150,6 +150,12 @@ impl Answer {
         }
     }
 
+    /// Whether nothing more can come, as far as that is known without waiting.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
     /// The whole answer.
     ///
     /// # Errors

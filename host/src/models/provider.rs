@@ -277,7 +277,7 @@ fn url(config: &ModelConfig, base: &Url) -> String {
 /// Waits beside everything else for the end of an answer of which nothing is missing: its connection can be used again
 /// only then, and some servers send the end by itself.
 fn read_out(mut answer: Answer) {
-    if matches!(answer.chunk().now_or_never(), Some(Ok(None))) {
+    if answer.is_over() || matches!(answer.chunk().now_or_never(), Some(Ok(None))) {
         return;
     }
     tokio::spawn(async move {

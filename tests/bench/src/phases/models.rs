@@ -1,4 +1,4 @@
-//! A request to a model through the gateway, and the same bytes by the HTTP client that the gateway uses.
+//! A request to a model through the gateway, and the same by the HTTP client that the gateway uses.
 
 use std::{
     collections::BTreeMap,
@@ -43,7 +43,7 @@ impl Bench {
         let models = BTreeMap::from([("m".to_owned(), config)]);
         let gateway = Gateway::new(&models, &PriceTable::default(), &egress, &keys).context("making the gateway")?;
         let client = egress.client(&target, CONCURRENT);
-        let bare = Arc::new(Bare { client, url: format!("{url}/chat/completions"), body: body() });
+        let bare = Arc::new(Bare { client, url: format!("{url}/chat/completions") });
         // The host's own requests run in tasks on all its threads.
         let threads = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting threads")?;
         for at_once in [1, CONCURRENT] {
@@ -67,14 +67,14 @@ impl Bench {
 struct Bare {
     client: HttpClient,
     url: String,
-    body: String,
 }
 
 impl Bare {
-    async fn send(&self) -> Result<()> {
+    /// Writes about the same document as the gateway, and reads the answer's bytes.
+    async fn send(&self, request: &ChatRequest) -> Result<()> {
         let headers = HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
-        let (url, body) = (self.url.clone(), self.body.clone().into());
-        let request = Request { method: Method::POST, url, headers, body };
+        let body = serde_json::to_vec(request).context("writing the request")?.into();
+        let request = Request { method: Method::POST, url: self.url.clone(), headers, body };
         let sent = self.client.send(request, 1 << 20).await;
         let answer = sent.map_err(|failure| anyhow!("sending: {}", failure.reason))?.read().await.context("reading")?;
         ensure!(answer.body.ends_with(b"[DONE]\n\n"), "the bare answer is not whole");
@@ -94,15 +94,6 @@ fn request() -> ChatRequest {
     request
 }
 
-/// About the same bytes as the gateway sends for it.
-fn body() -> String {
-    let messages = serde_json::to_value(request().messages).unwrap_or_default();
-    let system = request().system;
-    serde_json::json!({ "model": "m", "stream": true, "system": system, "messages": messages, "max_tokens": 4096,
-        "stream_options": { "include_usage": true } })
-    .to_string()
-}
-
 /// The ascending times of both sides.
 async fn both(
     gateway: Gateway,
@@ -110,19 +101,18 @@ async fn both(
     count: usize,
     at_once: usize,
 ) -> Result<(Vec<Duration>, Vec<Duration>)> {
-    let request = Arc::new(request());
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for turn in 0..=TURNS {
-        let (gateway, request) = (gateway.clone(), Arc::clone(&request));
-        let through = load(count, at_once, move || {
-            let (gateway, request) = (gateway.clone(), ChatRequest::clone(&request));
+        let gateway = gateway.clone();
+        let through = load(count, at_once, move |request| {
+            let gateway = gateway.clone();
             async move { call(&gateway, request).await }
         });
         let through = through.await?;
         let bare = Arc::clone(&bare);
-        let directly = load(count, at_once, move || {
+        let directly = load(count, at_once, move |request| {
             let bare = Arc::clone(&bare);
-            async move { bare.send().await }
+            async move { bare.send(&request).await }
         });
         let directly = directly.await?;
         // The first turn opens the connections.
@@ -147,16 +137,18 @@ async fn call(gateway: &Gateway, request: ChatRequest) -> Result<()> {
 async fn load<F: Future<Output = Result<()>> + Send + 'static>(
     count: usize,
     at_once: usize,
-    one: impl Fn() -> F + Clone + Send + 'static,
+    one: impl Fn(ChatRequest) -> F + Clone + Send + 'static,
 ) -> Result<Vec<Duration>> {
+    let request = Arc::new(request());
     let mut workers = JoinSet::new();
     for _ in 0..at_once {
-        let one = one.clone();
+        let (one, request) = (one.clone(), Arc::clone(&request));
         workers.spawn(async move {
             let mut times = Vec::with_capacity(count / at_once);
             for _ in 0..count.div_ceil(at_once) {
+                let request = ChatRequest::clone(&request);
                 let begun = Instant::now();
-                one().await?;
+                one(request).await?;
                 times.push(begun.elapsed());
             }
             Ok::<_, anyhow::Error>(times)
