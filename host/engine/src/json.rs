@@ -1,7 +1,7 @@
 //! JSON documents as they travel through an execution: text that is kept, a tree that is built when it is needed.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fmt,
     sync::{Arc, OnceLock},
 };
@@ -18,6 +18,9 @@ use serde_json::{
 /// How deep arrays and objects may be nested in any document from outside.
 pub const DEPTH_MAX: usize = 64;
 
+/// From how many bytes on a document is read member by member: a tree takes ten to fifty times the room of its text.
+const LARGE_FROM: usize = 64 * 1024;
+
 /// One JSON document: immutable, cheap to clone, stored and sent as the text it came as.
 #[derive(Clone)]
 pub struct Json(Arc<Inner>);
@@ -25,6 +28,14 @@ pub struct Json(Arc<Inner>);
 struct Inner {
     text: Box<RawValue>,
     value: OnceLock<Value>,
+    /// The members of a large object, each with a tree of its own.
+    members: OnceLock<BTreeMap<Box<str>, Json>>,
+}
+
+impl Inner {
+    fn new(text: Box<RawValue>) -> Arc<Self> {
+        Arc::new(Self { text, value: OnceLock::new(), members: OnceLock::new() })
+    }
 }
 
 /// Why a text is not a document that we accept.
@@ -50,27 +61,26 @@ impl Json {
         let text = text.into();
         check_within(&text, depth_max)?;
         let text = RawValue::from_string(text).map_err(|e| JsonError(e.to_string()))?;
-        Ok(Self(Arc::new(Inner { text, value: OnceLock::new() })))
+        Ok(Self(Inner::new(text)))
     }
 
     /// The document of a tree.
     #[must_use]
     pub fn from_value(value: Value) -> Self {
-        let text = written(&value);
-        let cell = OnceLock::new();
-        drop(cell.set(value));
-        Self(Arc::new(Inner { text, value: cell }))
+        let inner = Inner::new(written(&value));
+        drop(inner.value.set(value));
+        Self(inner)
     }
 
     /// The document that something is written as; `null` where it cannot be, as with keys that are no text.
     #[must_use]
     pub fn of(document: &impl Serialize) -> Self {
-        Self(Arc::new(Inner { text: written(document), value: OnceLock::new() }))
+        Self(Inner::new(written(document)))
     }
 
     /// A document from text that this crate wrote itself.
     pub(crate) fn from_own_text(text: String) -> Self {
-        Self(Arc::new(Inner { text: raw(text), value: OnceLock::new() }))
+        Self(Inner::new(raw(text)))
     }
 
     /// `null`.
@@ -91,10 +101,21 @@ impl Json {
         self.0.value.get_or_init(|| serde_json::from_str(self.text()).unwrap_or(Value::Null))
     }
 
+    /// What an object has under a name. Of a large document only that member becomes a tree: the length of a long list
+    /// costs no more than the list's text.
+    #[must_use]
+    pub fn member(&self, name: &str) -> Option<&Value> {
+        if self.text().len() < LARGE_FROM || self.0.value.get().is_some() {
+            return self.value().get(name);
+        }
+        let members = self.0.members.get_or_init(|| serde_json::from_str(self.text()).unwrap_or_default());
+        members.get(name).map(Self::value)
+    }
+
     /// The same document without the tree, for what is kept long and read seldom.
     #[must_use]
     pub fn without_tree(&self) -> Self {
-        Self(Arc::new(Inner { text: self.0.text.clone(), value: OnceLock::new() }))
+        Self(Inner::new(self.0.text.clone()))
     }
 }
 
@@ -134,7 +155,7 @@ impl Serialize for Json {
 impl<'de> Deserialize<'de> for Json {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Box::<RawValue>::deserialize(deserializer)?;
-        Ok(Self(Arc::new(Inner { text, value: OnceLock::new() })))
+        Ok(Self(Inner::new(text)))
     }
 }
 
@@ -256,6 +277,19 @@ mod tests {
         let deep = "[".repeat(DEPTH_MAX + 1) + &"]".repeat(DEPTH_MAX + 1);
         assert!(error(&deep).contains("nested deeper"));
         assert!(error(&"[".repeat(1_000_000)).contains("nested deeper"));
+    }
+
+    #[test]
+    fn of_a_large_document_only_the_member_that_is_asked_for_becomes_a_tree() {
+        let list: Vec<u32> = (0..LARGE_FROM as u32).collect();
+        let large = Json::of(&serde_json::json!({ "list": list, "count": list.len(), "a\"b": null }));
+        assert_eq!(large.member("count"), Some(&Value::from(LARGE_FROM)));
+        assert_eq!((large.member("a\"b"), large.member("lis")), (Some(&Value::Null), None));
+        let members = large.0.members.get().unwrap();
+        assert!(large.0.value.get().is_none() && members["list"].0.value.get().is_none());
+        assert_eq!(large.member("list"), large.value().get("list"));
+        assert_eq!(Json::of(&list).member("0"), None);
+        assert_eq!(Json::parse(r#"{"a":1}"#).unwrap().member("a"), Some(&1.into()));
     }
 
     #[test]

@@ -26,6 +26,10 @@ pub const VALUE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 pub trait View {
     /// The value under a root name (`input`, a step's id, the item variable, …).
     fn get(&self, name: &str) -> Option<&Value>;
+    /// What the value under a root name has under another: for views that need not read all of it to know.
+    fn member(&self, root: &str, name: &str) -> Option<&Value> {
+        self.get(root)?.get(name)
+    }
     /// Every root name, inner scopes first.
     fn names(&self) -> Vec<&str>;
 }
@@ -173,7 +177,11 @@ impl Reference {
 }
 
 fn walk<'a>(view: &'a dyn View, root: &str, steps: &[Step]) -> Option<&'a Value> {
-    steps.iter().try_fold(view.get(root)?, |value, step| match (step, value) {
+    let (first, steps) = match steps {
+        [Step::Name(name), rest @ ..] => (view.member(root, name)?, rest),
+        all => (view.get(root)?, all),
+    };
+    steps.iter().try_fold(first, |value, step| match (step, value) {
         (Step::Name(name), Value::Object(members)) => members.get(&**name),
         (Step::Index(index), Value::Array(items)) => item_at(items, *index),
         (Step::Name(_) | Step::Index(_), _) => None,

@@ -6,6 +6,7 @@ use std::{
 };
 
 use serde_json::Value;
+use weir_engine::json::Json;
 
 use super::{Compiled, Driver};
 use crate::{
@@ -50,9 +51,9 @@ impl Schemas {
 impl Driver {
     /// Everything that is wrong with an input by the input schema of a workflow's version.
     #[must_use]
-    pub fn input_problems(&self, version: &WorkflowVersion, compiled: &Compiled, input: &Value) -> Vec<SchemaProblem> {
+    pub fn input_problems(&self, version: &WorkflowVersion, compiled: &Compiled, input: &Json) -> Vec<SchemaProblem> {
         let Some(schema) = &compiled.graph.input_schema else { return Vec::new() };
         let key = (Arc::clone(&version.workflow_id), version.version);
-        self.inner.schemas.problems(key, schema, input)
+        self.inner.schemas.problems(key, schema, input.value())
     }
 }

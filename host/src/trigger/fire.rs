@@ -163,7 +163,7 @@ impl Triggers {
         let driver = &self.inner.driver;
         let version = &workflow.version;
         let compiled = driver.compiled(version).await.map_err(StartError::Compile)?;
-        let problems = driver.input_problems(version, &compiled, firing.input.value());
+        let problems = driver.input_problems(version, &compiled, &firing.input);
         if !problems.is_empty() {
             return Err(FireError::InvalidInput { workflow: version.name.to_string(), problems });
         }

@@ -286,23 +286,41 @@ impl ScopeView<'_> {
             state.scopes.get(&parent.scope)
         })
     }
-}
 
-impl View for ScopeView<'_> {
-    fn get(&self, name: &str) -> Option<&Value> {
+    fn find(&self, name: &str) -> Option<Seen<'_>> {
         match name {
-            "input" => return Some(self.state.started.input.value()),
-            "workflow" => return Some(&self.state.workflow),
-            "trigger" => return Some(self.state.started.trigger.value()),
+            "input" => return Some(Seen::Document(&self.state.started.input)),
+            "workflow" => return Some(Seen::Value(&self.state.workflow)),
+            "trigger" => return Some(Seen::Document(&self.state.started.trigger)),
             _ => {}
         }
         let step = self.graph.by_id.get(name);
         self.scopes().find_map(|scope| {
-            if let Some(found) = scope.iteration.as_ref().and_then(|i| i.get(name)) {
-                return Some(found);
-            }
-            step.and_then(|step| scope.outputs.get(step)).map(Json::value)
+            let found = scope.iteration.as_ref().and_then(|iteration| iteration.get(name));
+            found.or_else(|| scope.outputs.get(step?).map(Seen::Document))
         })
+    }
+}
+
+/// What stands under a root name.
+enum Seen<'a> {
+    Document(&'a Json),
+    Value(&'a Value),
+}
+
+impl View for ScopeView<'_> {
+    fn get(&self, name: &str) -> Option<&Value> {
+        Some(match self.find(name)? {
+            Seen::Document(document) => document.value(),
+            Seen::Value(value) => value,
+        })
+    }
+
+    fn member(&self, root: &str, name: &str) -> Option<&Value> {
+        match self.find(root)? {
+            Seen::Document(document) => document.member(name),
+            Seen::Value(value) => value.get(name),
+        }
     }
 
     fn names(&self) -> Vec<&str> {
@@ -318,11 +336,11 @@ impl View for ScopeView<'_> {
 }
 
 impl Iteration {
-    fn get(&self, name: &str) -> Option<&Value> {
+    fn get(&self, name: &str) -> Option<Seen<'_>> {
         match name {
-            "loop_index" => Some(&self.index),
-            "loop_count" => Some(&self.count),
-            _ if name == &*self.variable => Some(self.item.value()),
+            "loop_index" => Some(Seen::Value(&self.index)),
+            "loop_count" => Some(Seen::Value(&self.count)),
+            _ if name == &*self.variable => Some(Seen::Document(&self.item)),
             _ => None,
         }
     }

@@ -176,7 +176,7 @@ fn wait(seconds: Option<f64>) -> Result<Option<Duration>, ApiError> {
 }
 
 fn check_input(app: &App, version: &WorkflowVersion, compiled: &Compiled, input: &Document) -> Result<(), ApiError> {
-    let problems = app.driver.input_problems(version, compiled, input.value());
+    let problems = app.driver.input_problems(version, compiled, input);
     if problems.is_empty() {
         return Ok(());
     }
