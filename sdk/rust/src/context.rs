@@ -13,7 +13,8 @@ pub fn step_path() -> String {
 }
 
 /// Milliseconds until the host ends this call. A long computation that looks at it can stop early with a part of the
-/// answer.
+/// answer. It is not recorded: a call that runs again after a stop of the host sees another time. Let it not decide
+/// what is asked of the host, or the second run asks for something else than the first and fails.
 pub fn remaining_ms() -> u64 {
     host::remaining_ms()
 }
