@@ -81,7 +81,7 @@ async fn an_answer_without_room_says_so() {
 }
 
 #[tokio::test]
-async fn what_is_not_counted_is_settled_as_it_was_reserved() {
+async fn g3_what_is_not_counted_is_settled_as_it_was_reserved() {
     for provider in WIRES {
         let peer = Peer::answering(move |_| speech::stream(provider, &speech::uncounted(provider))).await;
         let gateway = gateway(model_at(provider, &peer), peer.allowed());

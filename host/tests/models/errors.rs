@@ -24,7 +24,7 @@ fn code(error: &ModelError) -> FailureCode {
 }
 
 #[tokio::test]
-async fn too_many_requests_waits_as_long_as_it_is_told() {
+async fn g3_too_many_requests_waits_as_long_as_it_is_told() {
     for provider in WIRES {
         let busy =
             speech::status("429 Too Many Requests", "retry-after: 1\r\n", &json!({"error": {"message": "slow"}}));
@@ -50,7 +50,7 @@ async fn a_wait_beyond_the_timeout_is_not_begun() {
 }
 
 #[tokio::test]
-async fn a_server_that_recovers_is_asked_again_and_one_that_does_not_is_given_up() {
+async fn g3_a_server_that_recovers_is_asked_again_and_one_that_does_not_is_given_up() {
     for provider in WIRES {
         let broken = speech::status("503 Service Unavailable", "retry-after: 0\r\n", &json!({"error": "overloaded"}));
         let peer = first(provider, vec![broken.clone(), broken.clone()]).await;
@@ -86,7 +86,7 @@ async fn what_the_provider_does_not_accept_is_not_tried_again() {
 }
 
 #[tokio::test]
-async fn a_stream_that_is_cut_is_no_answer() {
+async fn g3_a_stream_that_is_cut_is_no_answer() {
     for provider in WIRES {
         let frames = speech::hello(provider);
         for kept in 1..frames.len() {
@@ -190,7 +190,7 @@ async fn an_error_that_never_ends_is_not_read_to_its_end() {
 }
 
 #[tokio::test]
-async fn a_connection_that_breaks_before_the_answer_may_have_cost_something() {
+async fn g3_a_connection_that_breaks_before_the_answer_may_have_cost_something() {
     let (answer, _, peer) = asked(Provider::Openai, Said::Once(Vec::new())).await;
     let error = answer.unwrap_err();
     assert_eq!((code(&error), error.may_have_cost), (FailureCode::Unavailable, true), "{error}");

@@ -14,7 +14,7 @@ use crate::sample;
 const STARTS: u64 = 100;
 
 #[tokio::test]
-async fn r3_the_answer_comes_after_fdatasync() -> Result<()> {
+async fn r3_w4_the_answer_comes_after_fdatasync() -> Result<()> {
     have_strace().await?;
     let data = Data::new()?;
     let trace = data.beside("trace");
