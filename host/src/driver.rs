@@ -499,7 +499,7 @@ impl Driver {
     /// # Errors
     /// The store cannot be read.
     pub async fn check(&self, definition: &Value) -> Result<Checked, StoreError> {
-        Ok(workflows::check(definition, &*self.catalog().await?))
+        Ok(workflows::check(definition, &*self.catalog().await?, &self.inner.config.masker))
     }
 
     /// What steps can call.

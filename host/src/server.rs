@@ -25,7 +25,7 @@ use tokio::{
 use self::{
     act::{Act, Ledger},
     door::Door,
-    error::{ApiError, Code},
+    error::{ApiError, Code, FieldProblem},
     gate::Who,
     idempotency::InFlight,
     network::Network,
@@ -193,6 +193,14 @@ impl App {
             let detail = format!("there is no workflow {name:?}; GET /api/workflows lists them");
             ApiError::new(Code::WorkflowNotFound, detail)
         })
+    }
+
+    /// Refuses a name that holds a secret's value: names are kept and shown.
+    fn check_name(&self, field: &str, name: &str) -> Result<(), ApiError> {
+        let Some(secret) = self.secrets.masker().find(name) else { return Ok(()) };
+        let detail = format!("the name holds the value of secret `{secret}`, and names are shown: choose another");
+        let problem = FieldProblem::new(field, "secret_value", detail.clone());
+        Err(ApiError::new(Code::InvalidFields, detail).with_errors(vec![problem]))
     }
 
     /// The live workflow with this id or name, if whoever acts may change it.

@@ -17,7 +17,9 @@ use super::{
 };
 use crate::{
     client::{Client, ClientError, Method, segment},
-    driver, store, trigger,
+    driver,
+    secrets::Masker,
+    store, trigger,
 };
 
 /// Workflows.
@@ -194,7 +196,8 @@ impl Catalog for Trusting {
 
 /// What a definition's check finds without a host, in the shape of the host's answer.
 fn check_offline(definition: &Value) -> Value {
-    let driver::Checked { definition, diagnostics: mut found, .. } = driver::check(definition, &Trusting);
+    let driver::Checked { definition, diagnostics: mut found, .. } =
+        driver::check(definition, &Trusting, &Masker::default());
     found.extend(trigger::config::read(&definition, store::now()).1);
     let (errors, warnings): (Vec<_>, Vec<_>) = found.into_iter().partition(Diagnostic::is_error);
     json!({ "valid": errors.is_empty(), "errors": errors, "warnings": warnings })

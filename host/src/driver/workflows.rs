@@ -19,10 +19,11 @@ use weir_engine::{
 
 use super::{
     catalog::{HostCatalog, Pinned},
-    lock,
+    lock, masked,
 };
 use crate::{
     schema::Schema,
+    secrets::Masker,
     store::{Store, StoreError, WorkflowVersion},
 };
 
@@ -82,11 +83,13 @@ pub struct Checked {
     pub diagnostics: Vec<Diagnostic>,
 }
 
-/// Checks a definition against a catalog, its schemas included.
+/// Checks a definition against a catalog, its schemas included, and for secrets that it would show.
 #[must_use]
-pub fn check(definition: &Value, catalog: &dyn Catalog) -> Checked {
+pub fn check(definition: &Value, catalog: &dyn Catalog, masker: &Masker) -> Checked {
+    let secrets = masked::held(definition, masker);
     let compile::Checked { definition, graph, mut diagnostics } = compile::check(definition, catalog);
     diagnostics.extend(check_schemas(&definition));
+    diagnostics.extend(secrets);
     diagnostics.sort_by_key(|diagnostic| diagnostic.severity);
     let valid = graph.is_some() && !diagnostics.iter().any(Diagnostic::is_error);
     Checked { definition, valid, diagnostics }

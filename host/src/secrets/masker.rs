@@ -109,6 +109,12 @@ impl Masker {
         Cow::Owned(masked)
     }
 
+    /// The name of the first secret that stands in a text.
+    #[must_use]
+    pub fn find(&self, text: &str) -> Option<String> {
+        self.known().next(text.as_bytes(), 0).map(|span| span.name.to_owned())
+    }
+
     /// A document without secrets: in strings, in keys, and in numbers, which then become strings. All else stays as it
     /// is written.
     #[must_use]

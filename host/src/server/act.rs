@@ -114,9 +114,11 @@ impl Attempt {
     /// The row that says that it was refused or failed, as `response` tells; `None` where there are too many.
     pub(super) fn row(self, app: &App, outcome: Outcome, response: &Response<Body>) -> Option<AuditEntry> {
         let left_out = app.ledger.admits(self.act.who.as_deref())?;
+        let masker = app.secrets.masker();
+        let path = masker.mask_text(self.uri.path());
         let mut details = json!({
             "method": self.method.as_str(),
-            "path": self.uri.path().chars().take(PATH_CHARS_MAX).collect::<String>(),
+            "path": path.chars().take(PATH_CHARS_MAX).collect::<String>(),
             "status": response.status().as_u16(),
         });
         if let Some(code) = response.extensions().get::<Code>() {
@@ -128,7 +130,7 @@ impl Attempt {
         if left_out > 0 {
             details["left_out"] = left_out.into();
         }
-        let object = response.extensions().get::<Object>().map(|object| object.0.clone());
+        let object = response.extensions().get::<Object>().map(|object| masker.mask_cut(&object.0).into_owned());
         Some(AuditEntry { actor: self.act.actor(), act: self.act.name, object, outcome, details: Some(details) })
     }
 }

@@ -5,6 +5,7 @@
 //! could send, few are written and few are kept, so that a flood fills no disk.
 
 mod content;
+mod delivery;
 mod endpoint;
 mod headers;
 mod receive;

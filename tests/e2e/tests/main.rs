@@ -27,6 +27,7 @@ mod sample;
 mod saves;
 mod schedules;
 mod secrets;
+mod slips;
 mod stop;
 mod webhooks;
 mod workflows;

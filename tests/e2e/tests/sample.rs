@@ -96,6 +96,11 @@ impl Hook {
         Self { api: Api::new(&host.api.url, &self.api.token) }
     }
 
+    /// The host, for its senders.
+    pub(crate) fn api(&self) -> &Api {
+        &self.api
+    }
+
     /// Its secret.
     pub(crate) fn secret(&self) -> &str {
         &self.api.token

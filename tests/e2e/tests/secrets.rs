@@ -38,6 +38,11 @@ impl Canary {
         Self::of(format!("{random}/+&=%<{more}"))
     }
 
+    /// A value that is written the same everywhere.
+    pub(crate) fn of_letters() -> Self {
+        Self::of((0..60).map(|_| char::from(rand::random_range(b'a'..=b'z'))).collect())
+    }
+
     fn of(value: String) -> Self {
         let percent = |upper: bool| {
             let escaped = |byte: u8| if upper { format!("%{byte:02X}") } else { format!("%{byte:02x}") };
@@ -65,6 +70,11 @@ impl Canary {
         Self { value, forms }
     }
 
+    /// The value as a part of a URL.
+    pub(crate) fn escaped(&self) -> &str {
+        &self.forms[1]
+    }
+
     fn halves(&self) -> (&str, &str) {
         // Neither holds what a cut would leave.
         self.value.split_at(self.value.len() / 3)
@@ -85,7 +95,7 @@ impl Canary {
     }
 }
 
-async fn set(api: &Api, name: &str, value: &str) -> Result<()> {
+pub(crate) async fn set(api: &Api, name: &str, value: &str) -> Result<()> {
     let body = json!({ "value": value, "hosts": ["api.example.com"] }).to_string();
     let answer = api.send(Method::PUT, &format!("/api/secrets/{name}"), "application/json", body).await?;
     answer.good().map(drop)

@@ -77,6 +77,8 @@ pub enum DiagnosticCode {
     WrongKind,
     /// Arguments that the plugin's schema refuses.
     InvalidArguments,
+    /// A text that holds a secret's value.
+    SecretValue,
 }
 
 /// One problem, and where it is.

@@ -69,6 +69,8 @@ pub(crate) async fn reassign(
     Fields(body): Fields<ReassignBody>,
 ) -> Result<Json<Reassigned>, ApiError> {
     check_names(&body)?;
+    let mut users = body.users.iter().enumerate();
+    users.try_for_each(|(index, user)| app.check_name(&format!("/users/{index}"), user))?;
     let row = existing(&app, &approval).await?;
     let id = id_of(&row);
     let users: Vec<String> = body.users.iter().map(|user| person(user).to_owned()).collect();
@@ -203,6 +205,7 @@ pub(crate) async fn link(
     if let Err(error) = may_decide(&row.approvers, row.requester.as_deref(), &who, false) {
         return Err(Refusal { id: &row.execution_id, asked }.of(&app, error).await);
     }
+    body.name.as_deref().map_or(Ok(()), |name| app.check_name("/name", name))?;
     let owner = owner(&app, &who, body.name.as_deref())?;
     let name = owner.name().to_string();
     let option_id = body.option_id.map(Into::into);

@@ -55,6 +55,7 @@ pub(crate) async fn set(
 ) -> Result<(StatusCode, Json<BudgetView>), ApiError> {
     let limits = limits(&body.limits)?;
     budgets::check_name(&name).map_err(|problem| refused("", &problem))?;
+    app.check_name("", &name)?;
     let period = Period::of(&body.period).ok_or_else(|| unfit("/period", "write hour, day or month".to_owned()))?;
     let scope = scope(&app, &body).await?;
     let details = json!({ "scope": body.scope, "workflow_id": scope.workflow_id(), "period": body.period,

@@ -62,7 +62,10 @@ pub(crate) async fn send(
     let masker = app.secrets.masker();
     for event in &mut events {
         event.event = masker.mask_json(event.event.clone());
-        event.subject = event.subject.as_deref().map(|subject| masker.mask_text(subject).into_owned());
+        let named = [&mut event.id, &mut event.source, &mut event.event_type];
+        for text in named.into_iter().chain(&mut event.subject) {
+            *text = masker.mask_text(text).into_owned();
+        }
     }
     if app.store.backlog().await? >= BACKLOG_MAX {
         let detail = format!("{BACKLOG_MAX} events wait to be dispatched; send again later");

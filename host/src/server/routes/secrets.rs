@@ -44,6 +44,7 @@ pub(crate) async fn set(
     Names(name): Names<String>,
     Fields(body): Fields<SetSecretBody>,
 ) -> Result<(StatusCode, Json<UserSecretView>), ApiError> {
+    app.check_name("", &name)?;
     let set = SetSecret { name, value: Secret::new(body.value), hosts: body.hosts };
     let row = app.secrets.set(set, act.actor()).await?;
     let status = if row.rotated_at.is_some() { StatusCode::OK } else { StatusCode::CREATED };

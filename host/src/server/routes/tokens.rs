@@ -47,6 +47,7 @@ pub(crate) async fn create(
     act: Act,
     Fields(body): Fields<TokenBody>,
 ) -> Result<Response, ApiError> {
+    app.check_name("/name", &body.name)?;
     let expires_at = instant("expires_at", body.expires_at.as_deref())?;
     let entry = act.done(&body.name).with(json!({ "roles": body.roles, "expires_at": body.expires_at }));
     let made = app.accounts.create_token(body.name, body.roles.into_iter().collect(), expires_at, entry).await?;

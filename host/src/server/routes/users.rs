@@ -61,6 +61,7 @@ pub(crate) async fn create(
     act: Act,
     Fields(body): Fields<UserBody>,
 ) -> Result<(StatusCode, Json<UserView>), ApiError> {
+    app.check_name("/name", &body.name)?;
     let entry = act.done(&body.name).with(json!({ "roles": body.roles }));
     let roles = body.roles.into_iter().collect();
     let added = app.accounts.create_user(body.name, body.password, roles, entry).await?;

@@ -1,4 +1,4 @@
-//! What a webhook's body says: JSON, a form or text, as its type declares. Pure.
+//! What a webhook's body says: JSON, a form or text, as its type declares, and without secrets. Pure.
 
 use std::borrow::Cow;
 
@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value};
 use weir_engine::json::Json;
 
-use crate::store::DeliveryBody;
+use crate::{secrets::Masker, store::DeliveryBody};
 
 /// The most fields of a form or a query.
 const FIELDS_MAX: usize = 1_000;
@@ -49,12 +49,18 @@ impl ContentType {
     }
 
     /// Reads a body of this type, and keeps it: a form becomes an object, text a string.
-    fn read(self, body: String) -> Result<Content, ContentError> {
+    fn read(self, body: String, masker: &Masker) -> Result<Content, ContentError> {
         match self {
-            Self::Json => json(body),
-            Self::Form => Ok(Content { input: Json::from_value(pairs(body.as_bytes())?), body: kept(&body) }),
+            Self::Json => json(body, masker),
+            Self::Form => {
+                let body = masker.mask_text(&body);
+                Ok(Content { input: Json::from_value(pairs(body.as_bytes())?), body: kept(&body) })
+            }
             Self::Text if body.contains('\0') => Err(ContentError::Malformed("it holds a NUL".to_owned())),
-            Self::Text => Ok(Content { body: kept(&body), input: Json::from_value(body.into()) }),
+            Self::Text => {
+                let body = masker.mask_text(&body);
+                Ok(Content { input: Json::from_value((&*body).into()), body: kept(&body) })
+            }
         }
     }
 }
@@ -66,12 +72,14 @@ pub(super) struct Content {
     pub(super) body: DeliveryBody,
 }
 
-/// A document, which is its body as well where nothing but blanks around it could be lost.
-fn json(body: String) -> Result<Content, ContentError> {
+/// A document, which is its body as well where nothing but secrets, or blanks around it, could be lost.
+fn json(body: String, masker: &Masker) -> Result<Content, ContentError> {
     let is_trimmed = body.trim_ascii().len() == body.len();
     let blanks = if is_trimmed { None } else { Some(kept(&body)) };
-    let input = Json::parse(body).map_err(|e| ContentError::Malformed(e.to_string()))?;
-    let body = blanks.unwrap_or_else(|| DeliveryBody::Input(input.clone()));
+    let read = Json::parse(body).map_err(|e| ContentError::Malformed(e.to_string()))?;
+    let input = masker.mask_json(read.clone());
+    let as_it_came = blanks.filter(|_| input.text() == read.text());
+    let body = as_it_came.unwrap_or_else(|| DeliveryBody::Input(input.clone()));
     Ok(Content { input, body })
 }
 
@@ -79,15 +87,15 @@ fn kept(body: &str) -> DeliveryBody {
     DeliveryBody::Text(body.into())
 }
 
-/// Reads a body by its declared type; an empty one without a type is an empty object.
+/// Reads a body by its declared type, secrets masked; an empty one without a type is an empty object.
 ///
 /// # Errors
 /// The type is not supported, or the body is not what it says.
-pub(super) fn read(content_type: Option<&str>, body: String) -> Result<Content, ContentError> {
+pub(super) fn read(content_type: Option<&str>, body: String, masker: &Masker) -> Result<Content, ContentError> {
     match content_type {
         None if body.is_empty() => Ok(Content { input: Json::from_value(Value::Object(Map::new())), body: kept("") }),
         None => Err(ContentError::Unsupported),
-        Some(header) => ContentType::of(header).ok_or(ContentError::Unsupported)?.read(body),
+        Some(header) => ContentType::of(header).ok_or(ContentError::Unsupported)?.read(body, masker),
     }
 }
 
@@ -131,9 +139,14 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::vault::Secret;
+
+    fn read_as(content_type: Option<&str>, body: &str) -> Result<Content, ContentError> {
+        read(content_type, body.to_owned(), &Masker::default())
+    }
 
     fn value(content_type: &str, body: &str) -> Value {
-        read(Some(content_type), body.to_owned()).unwrap().input.value().clone()
+        read_as(Some(content_type), body).unwrap().input.value().clone()
     }
 
     #[test]
@@ -143,9 +156,9 @@ mod tests {
         assert_eq!(value("text/plain", "{\"a\":1}"), json!("{\"a\":1}"));
         let form = value("application/x-www-form-urlencoded", "a=1&b=x+y&a=%32&c");
         assert_eq!(form, json!({"a": ["1", "2"], "b": "x y", "c": ""}));
-        assert_eq!(read(None, String::new()).unwrap().input.value(), &json!({}));
+        assert_eq!(read_as(None, "").unwrap().input.value(), &json!({}));
         for unsupported in [None, Some("application/xml"), Some("multipart/form-data"), Some(""), Some("text/json")] {
-            assert_eq!(read(unsupported, "{}".to_owned()), Err(ContentError::Unsupported), "{unsupported:?}");
+            assert_eq!(read_as(unsupported, "{}"), Err(ContentError::Unsupported), "{unsupported:?}");
         }
     }
 
@@ -157,10 +170,35 @@ mod tests {
             ("application/x-www-form-urlencoded", "a=%31"),
             ("text/plain", " text "),
         ] {
-            let content = read(Some(kind), body.to_owned()).unwrap();
+            let content = read_as(Some(kind), body).unwrap();
             assert_eq!(content.body.text(), body, "{kind}");
             let is_shared = matches!(content.body, DeliveryBody::Input(_));
             assert_eq!(is_shared, body.starts_with('{'), "{body}");
+        }
+    }
+
+    #[test]
+    fn d3_a_secret_is_kept_of_no_body() {
+        let masker = Masker::default();
+        masker.learn("key", &Secret::new("12345678"));
+        for (kind, body, masked, input) in [
+            (
+                "application/json",
+                " {\"a\": 12345678, \"b\": \"12345678\"}\n",
+                "{\"a\": \"[secret key]\", \"b\": \"[secret key]\"}",
+                json!({"a": "[secret key]", "b": "[secret key]"}),
+            ),
+            ("application/json", " {\"a\": 1}\n", " {\"a\": 1}\n", json!({"a": 1})),
+            (
+                "application/x-www-form-urlencoded",
+                "a=x12345678&b=1",
+                "a=x[secret key]&b=1",
+                json!({"a": "x[secret key]", "b": "1"}),
+            ),
+            ("text/plain", "12345678\n", "[secret key]\n", json!("[secret key]\n")),
+        ] {
+            let content = read(Some(kind), body.to_owned(), &masker).unwrap();
+            assert_eq!((content.body.text(), content.input.value()), (masked, &input), "{kind}");
         }
     }
 
@@ -176,7 +214,7 @@ mod tests {
             ("text/plain", "a\0b"),
         ];
         for (kind, body) in wrong {
-            assert!(matches!(read(Some(kind), body.to_owned()), Err(ContentError::Malformed(_))), "{kind}");
+            assert!(matches!(read_as(Some(kind), body), Err(ContentError::Malformed(_))), "{kind}");
         }
         assert!(text(Bytes::from_static(b"\xff")).is_err());
     }

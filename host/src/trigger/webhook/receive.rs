@@ -5,24 +5,23 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use serde::Serialize;
 use serde_json::{Value, json};
-use uuid::Uuid;
 use weir_engine::{id::Timestamp, json::Json};
 
 use super::{
     ContentError, Endpoint, Headers, Webhooks,
     content::{self, Content},
+    delivery::{clipped, companions, draft, refused, with},
     verify,
 };
 use crate::{
-    driver::{Companions, Finished},
-    store::{self, AuditEntry, Companion, DeliveryRow, DeliveryVerdict, NewDelivery, OccurrenceStatus, StoreError},
+    driver::Finished,
+    secrets::Masker,
+    store::{self, AuditEntry, DeliveryRow, DeliveryVerdict, NewDelivery, OccurrenceStatus, StoreError},
     trigger::{FireError, Firing, config::Respond},
 };
 
 /// Bodies larger than this are hashed and parsed beside the tasks that answer others.
 const INLINE_BYTES_MAX: usize = 128 * 1024;
-/// The most bytes of a reason.
-const REASON_BYTES_MAX: usize = 1_000;
 
 /// A request to a webhook.
 #[derive(Debug, Clone)]
@@ -111,7 +110,7 @@ impl Webhooks {
     /// It is not taken; what will not change by itself is written down as a delivery.
     pub async fn receive(&self, endpoint: &Arc<Endpoint>, request: Request) -> Result<Received, ReceiveError> {
         let at = store::now();
-        let draft = draft(endpoint, &request.headers, request.query.as_deref(), at);
+        let draft = draft(&self.0.masker, endpoint, &request.headers, request.query.as_deref(), at);
         let key = match self.verified(endpoint, &request, at).await {
             Ok(key) => key,
             Err(refusal) => {
@@ -119,7 +118,8 @@ impl Webhooks {
                 return Err(ReceiveError::Refused);
             }
         };
-        let draft = NewDelivery { delivery_key: key.map(Into::into), ..draft };
+        let delivery_key = key.map(|key| self.0.masker.mask_text(&key).into());
+        let draft = NewDelivery { delivery_key, ..draft };
         let content_type = request.headers.content_type().map(str::to_owned);
         let wait = match endpoint.config.respond {
             Respond::Async => None,
@@ -131,7 +131,7 @@ impl Webhooks {
 
     /// Writes down that a request was refused before its body was read.
     pub async fn refused(&self, endpoint: &Endpoint, headers: &Headers, query: Option<&str>, reason: &str) {
-        self.note(refused(draft(endpoint, headers, query, store::now()), reason.to_owned())).await;
+        self.note(refused(draft(&self.0.masker, endpoint, headers, query, store::now()), reason.to_owned())).await;
     }
 
     /// Takes a stored delivery once more, as if it were new: it is not verified again, and not held for a copy.
@@ -149,7 +149,7 @@ impl Webhooks {
             resent_from: Some(Arc::clone(&first)),
             headers: headers.clone(),
             query,
-            ..draft(&endpoint, &Headers::default(), None, store::now())
+            ..draft(&self.0.masker, &endpoint, &Headers::default(), None, store::now())
         };
         let content_type = headers.value().get("content-type").and_then(Value::as_str).map(str::to_owned);
         let audit = AuditEntry::done(actor, "delivery.resend", &*first).with(json!({ "delivery_id": *delivery.id }));
@@ -172,6 +172,21 @@ impl Webhooks {
         blocking(move || checked(&endpoint, &request, at)).await
     }
 
+    async fn content(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        delivery: &NewDelivery,
+        body: Bytes,
+        sent: &Sent,
+    ) -> Result<Read, ContentError> {
+        if body.len() <= INLINE_BYTES_MAX {
+            return read_now(endpoint, delivery, body, sent, &self.0.masker);
+        }
+        let (endpoint, delivery, sent) = (Arc::clone(endpoint), delivery.clone(), sent.clone());
+        let masker = self.0.masker.clone();
+        blocking(move || read_now(&endpoint, &delivery, body, &sent, &masker)).await
+    }
+
     async fn take(
         &self,
         endpoint: &Arc<Endpoint>,
@@ -183,7 +198,7 @@ impl Webhooks {
             self.note(refused(delivery, "the trigger or its workflow is switched off".to_owned())).await;
             return Err(ReceiveError::Disabled);
         }
-        let (Content { input, body }, trigger) = match read(endpoint, &delivery, body, &work.sent).await {
+        let (Content { input, body }, trigger) = match self.content(endpoint, &delivery, body, &work.sent).await {
             Ok(Read { content, trigger }) => (content, trigger),
             Err(error) => {
                 self.note(refused(delivery, error.to_string())).await;
@@ -316,21 +331,14 @@ fn checked(endpoint: &Endpoint, request: &Request, at: Timestamp) -> Result<Opti
     Ok(named.flatten().or(known))
 }
 
-async fn read(
-    endpoint: &Arc<Endpoint>,
+fn read_now(
+    endpoint: &Endpoint,
     delivery: &NewDelivery,
     body: Bytes,
     sent: &Sent,
+    masker: &Masker,
 ) -> Result<Read, ContentError> {
-    if body.len() <= INLINE_BYTES_MAX {
-        return read_now(endpoint, delivery, body, sent);
-    }
-    let (endpoint, delivery, sent) = (Arc::clone(endpoint), delivery.clone(), sent.clone());
-    blocking(move || read_now(&endpoint, &delivery, body, &sent)).await
-}
-
-fn read_now(endpoint: &Endpoint, delivery: &NewDelivery, body: Bytes, sent: &Sent) -> Result<Read, ContentError> {
-    let content = content::read(sent.content_type.as_deref(), content::text(body)?)?;
+    let content = content::read(sent.content_type.as_deref(), content::text(body)?, masker)?;
     let trigger = &endpoint.trigger;
     let shown = Shown {
         trigger_type: trigger.trigger_type.as_str(),
@@ -351,44 +359,4 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
         Ok(done) => done,
         Err(error) => std::panic::resume_unwind(error.into_panic()),
     }
-}
-
-/// A delivery of which no more is known than that it came.
-fn draft(endpoint: &Endpoint, headers: &Headers, query: Option<&str>, at: Timestamp) -> NewDelivery {
-    NewDelivery {
-        id: Uuid::now_v7().to_string().into(),
-        trigger_id: Arc::clone(&endpoint.trigger.id),
-        delivery_key: None,
-        verdict: DeliveryVerdict::Refused,
-        reason: None,
-        execution_id: None,
-        resent_from: None,
-        headers: headers.shown(),
-        query: query.map(Into::into),
-        body: None,
-        received_at: at,
-    }
-}
-
-fn with(delivery: NewDelivery, verdict: DeliveryVerdict) -> NewDelivery {
-    NewDelivery { verdict, ..delivery }
-}
-
-fn refused(delivery: NewDelivery, reason: String) -> NewDelivery {
-    NewDelivery { reason: Some(clipped(reason)), body: None, ..with(delivery, DeliveryVerdict::Refused) }
-}
-
-/// What is written with the start.
-fn companions(delivery: NewDelivery, audit: Option<AuditEntry>) -> Companions {
-    Companions::new(move |execution_id| {
-        let execution_id = Some(Arc::clone(execution_id));
-        let delivery = NewDelivery { execution_id, ..with(delivery.clone(), DeliveryVerdict::Started) };
-        let audit = audit.clone().map(Companion::Audit);
-        [Companion::Delivery(delivery)].into_iter().chain(audit).collect()
-    })
-}
-
-fn clipped(mut reason: String) -> String {
-    reason.truncate(reason.floor_char_boundary(REASON_BYTES_MAX));
-    reason
 }
