@@ -12,6 +12,8 @@ const CALLS: usize = 50;
 const LIMIT: usize = 10;
 /// The longest answer that an agent wants.
 const MAX_TOKENS: u64 = 100;
+/// Millionths of a dollar for a token.
+const DOLLAR_A_THOUSAND: u64 = 1_000;
 
 /// Fifty agents at once, under limits of the workflow.
 fn crowd(name: &str, guardrails: Value) -> Value {
@@ -186,7 +188,16 @@ async fn g1_ten_are_ten_also_through_kills() -> Result<()> {
 
 /// What a request costs in millionths of a dollar, as the provider counts it: a dollar a thousand tokens.
 fn cost(asked: &Asked) -> u64 {
-    (asked.body["messages"].to_string().len() as u64 / 4 + asked.max_tokens()) * 1_000
+    (asked.body["messages"].to_string().len() as u64 / 4 + asked.max_tokens()) * DOLLAR_A_THOUSAND
+}
+
+/// Checks that no more dollars were spent than may be, and that the host told of them all; gives what it told.
+fn ensure_within(model: &Model, paused: &Value, limit: f64) -> Result<f64> {
+    let spent = model.asked().iter().map(cost).sum::<u64>() as f64 / 1e6;
+    ensure!(spent <= limit, "{spent} dollars were spent of {limit}: overshoot");
+    let told = paused["usage"]["estimated_cost_dollars"].as_f64().context("no cost")?;
+    ensure!(spent <= told && told <= limit, "{spent} of {limit} dollars were spent, and the host says {told}");
+    Ok(told)
 }
 
 #[tokio::test]
@@ -208,13 +219,21 @@ async fn g1_money_is_not_overspent_by_answers_as_long_as_they_may_be() -> Result
     let host = data.start().await?;
     let paused = until_paused(&host.api, &id).await?;
     ensure!(paused["paused"] == json!({ "limit": "max_cost_dollars", "value": 2.0 }), "{paused:#}");
-    let asked = model.asked();
-    let spent: u64 = asked.iter().map(cost).sum();
-    ensure!(spent <= 2_000_000, "{spent} microdollars were spent: overshoot");
-    ensure!(asked.len() > 4, "only {} requests were sent", asked.len());
-    let clamped = asked.iter().filter(|asked| asked.max_tokens() < MAX_TOKENS).count();
+    let (told, sent) = (ensure_within(&model, &paused, 2.0)?, model.asked().len());
+    ensure!(sent > 4, "only {sent} requests were sent");
+    // Where half an answer of the longest is left, an answer is half as long.
+    let events = log::read(&host.api, &id).await?;
+    let promised = events
+        .iter()
+        .filter(|event| is_promise(event))
+        .filter_map(|event| event.data["amounts"]["cost_microusd"].as_u64());
+    let dearest = promised.max().context("no promise")?;
+    let raised = told + (dearest - MAX_TOKENS * DOLLAR_A_THOUSAND / 2) as f64 / 1e6;
+    decide(&host.api, &id, &json!({ "option_id": "raise", "data": { "max_cost_dollars": raised } })).await?;
+    let answered = events.iter().filter(|event| event.kind == "step_completed").count();
+    until_completed(&host.api, &id, answered + 1).await?;
+    ensure_within(&model, &until_paused(&host.api, &id).await?, raised)?;
+    let clamped = model.asked()[sent..].iter().filter(|asked| asked.max_tokens() < MAX_TOKENS).count();
     ensure!(clamped > 0, "no answer was shortened to what was left");
-    let told = paused["usage"]["estimated_cost_dollars"].as_f64().context("no cost")?;
-    ensure!(told <= 2.0 && told * 1e6 >= spent as f64, "{spent} were spent, and the host says {told} dollars");
     Ok(())
 }
