@@ -111,6 +111,7 @@ pub(super) fn input(
     ceilings: &Limits,
     now: Timestamp,
 ) -> Result<(Answered, Input), DecideError> {
+    goes_on(execution)?;
     let decision = Decision {
         option_id: answer.option_id.clone(),
         comment: answer.comment.clone(),
@@ -148,6 +149,7 @@ fn missing(question: &Question<'_>, decision: &Decision) -> u32 {
 
 /// The engine's input for others to be asked, and who they are.
 pub(super) fn reassign_input(execution: &Execution, reassign: &Reassign) -> Result<(Approvers, Input), DecideError> {
+    goes_on(execution)?;
     let call = reassign.approval_id;
     let question = execution.question(call).ok_or(DecideError::NotOpen(call))?;
     may_decide(&question.approvers, requester(execution), &reassign.principal, false)?;
@@ -158,6 +160,11 @@ pub(super) fn reassign_input(execution: &Execution, reassign: &Reassign) -> Resu
     }
     let (roles, users) = (approvers.roles.clone(), approvers.users.clone());
     Ok((approvers, Input::Reassign { call, roles, users, reassigned_by: reassign.principal.actor() }))
+}
+
+/// Whether there can be an answer: an execution that has ended and is still in memory says what one says that is not.
+fn goes_on(execution: &Execution) -> Result<(), SignalError> {
+    if execution.has_ended() { Err(SignalError::Ended(execution.status())) } else { Ok(()) }
 }
 
 /// Who started the execution, where somebody did.
