@@ -8,7 +8,10 @@ use serde_json::Value;
 use weir_engine::definition::{Diagnostic, DiagnosticCode, Diagnostics, Place};
 
 use super::{Answer, StartExecution};
-use crate::{runtime::CallOutcome, secrets::Masker};
+use crate::{
+    runtime::CallOutcome,
+    secrets::{self, Masker},
+};
 
 /// A start without secrets.
 pub(super) fn start(start: StartExecution, masker: &Masker) -> StartExecution {
@@ -65,10 +68,37 @@ fn find_secrets(value: &Value, at: &Place, masker: &Masker, diagnostics: &mut Di
 
 fn refuse_secret(text: &str, at: &Place, masker: &Masker, diagnostics: &mut Diagnostics) {
     if let Some(name) = masker.find(text) {
+        let instead = if secrets::is_name(&name) {
+            format!("in a header of a request write {{{{secret:{name}}}}} in its place")
+        } else {
+            "take it out".to_owned()
+        };
         let message = format!(
-            "it holds the value of secret `{name}`, which everybody who may read the workflow would see: take it out; in a \
-             header of a request, a plugin names a secret as {{{{secret:NAME}}}}"
+            "it holds the value of secret `{name}`, which everybody who may read the workflow would see: {instead}"
         );
         diagnostics.error(at, DiagnosticCode::SecretValue, message);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::vault::Secret;
+
+    #[test]
+    fn d3_each_place_of_a_definition_that_holds_a_secret_is_named() {
+        let masker = Masker::default();
+        masker.learn("search-key", &Secret::new("12345678"));
+        masker.learn("trigger/1", &Secret::new("whsec_abcdef"));
+        let definition =
+            json!({ "a/b": ["x", 12_345_678, { "c": "Bearer 12345678" }], "12345678": 1, "d": "whsec_abcdef" });
+        let found = held(&definition, &masker);
+        let places: Vec<&str> = found.iter().map(|diagnostic| diagnostic.field.as_str()).collect();
+        assert_eq!(places, ["/a~1b/1", "/a~1b/2/c", "", "/d"]);
+        assert!(found.iter().all(|diagnostic| diagnostic.is_error() && diagnostic.code == DiagnosticCode::SecretValue));
+        assert!(found[1].message.contains("write {{secret:search-key}}") && found[3].message.contains("take it out"));
+        assert!(held(&json!({ "a": [1, null, true, "1234567"] }), &masker).is_empty());
     }
 }
