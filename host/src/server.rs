@@ -195,12 +195,17 @@ impl App {
         })
     }
 
-    /// Refuses a name that holds a secret's value: names are kept and shown.
+    /// What is wrong with a name that holds a secret's value: names are kept and shown.
+    fn secret_in(&self, field: &str, name: &str) -> Option<FieldProblem> {
+        let secret = self.secrets.masker().find(name)?;
+        let message = format!("the name holds the value of secret `{secret}`, and names are shown: choose another");
+        Some(FieldProblem::new(field, "secret_value", message))
+    }
+
+    /// Refuses a name that holds a secret's value.
     fn check_name(&self, field: &str, name: &str) -> Result<(), ApiError> {
-        let Some(secret) = self.secrets.masker().find(name) else { return Ok(()) };
-        let detail = format!("the name holds the value of secret `{secret}`, and names are shown: choose another");
-        let problem = FieldProblem::new(field, "secret_value", detail.clone());
-        Err(ApiError::new(Code::InvalidFields, detail).with_errors(vec![problem]))
+        let Some(problem) = self.secret_in(field, name) else { return Ok(()) };
+        Err(ApiError::new(Code::InvalidFields, problem.message.clone()).with_errors(vec![problem]))
     }
 
     /// The live workflow with this id or name, if whoever acts may change it.

@@ -68,9 +68,7 @@ pub(crate) async fn reassign(
     Names(approval): Names<String>,
     Fields(body): Fields<ReassignBody>,
 ) -> Result<Json<Reassigned>, ApiError> {
-    check_names(&body)?;
-    let mut users = body.users.iter().enumerate();
-    users.try_for_each(|(index, user)| app.check_name(&format!("/users/{index}"), user))?;
+    check_names(&app, &body)?;
     let row = existing(&app, &approval).await?;
     let id = id_of(&row);
     let users: Vec<String> = body.users.iter().map(|user| person(user).to_owned()).collect();
@@ -84,7 +82,7 @@ pub(crate) async fn reassign(
     }
 }
 
-fn check_names(body: &ReassignBody) -> Result<(), ApiError> {
+fn check_names(app: &App, body: &ReassignBody) -> Result<(), ApiError> {
     let mut problems = Vec::new();
     let unknown = body.roles.iter().enumerate().filter(|(_, role)| !ROLES.contains(&role.as_str()));
     for (index, _) in unknown.take(APPROVERS_MAX) {
@@ -98,6 +96,8 @@ fn check_names(body: &ReassignBody) -> Result<(), ApiError> {
         let message = format!("a name has 1 to {NAME_CHARS_MAX} characters, and no control characters");
         problems.push(FieldProblem::new(format!("/users/{index}"), "invalid_value", message));
     }
+    let users = body.users.iter().enumerate().take(APPROVERS_MAX);
+    problems.extend(users.filter_map(|(index, user)| app.secret_in(&format!("/users/{index}"), user)));
     if problems.is_empty() {
         return Ok(());
     }
@@ -200,12 +200,11 @@ pub(crate) async fn link(
     if row.status != ApprovalStatus::Pending {
         return Err(not_open(&app, &id).await);
     }
-    let expires_at = checked(&row, &body)?;
+    let expires_at = checked(&app, &row, &body)?;
     let asked = Some(row.call);
     if let Err(error) = may_decide(&row.approvers, row.requester.as_deref(), &who, false) {
         return Err(Refusal { id: &row.execution_id, asked }.of(&app, error).await);
     }
-    body.name.as_deref().map_or(Ok(()), |name| app.check_name("/name", name))?;
     let owner = owner(&app, &who, body.name.as_deref())?;
     let name = owner.name().to_string();
     let option_id = body.option_id.map(Into::into);
@@ -220,7 +219,7 @@ pub(crate) async fn link(
 }
 
 /// When a link is to expire, if the option that it is for is there.
-fn checked(row: &ApprovalRow, body: &LinkBody) -> Result<Option<weir_engine::id::Timestamp>, ApiError> {
+fn checked(app: &App, row: &ApprovalRow, body: &LinkBody) -> Result<Option<weir_engine::id::Timestamp>, ApiError> {
     let mut problems = Vec::new();
     let options = row.request.value()["options"].as_array();
     let has = |id: &str| options.into_iter().flatten().any(|option| option["id"] == id);
@@ -230,6 +229,7 @@ fn checked(row: &ApprovalRow, body: &LinkBody) -> Result<Option<weir_engine::id:
     if body.name.as_deref().is_some_and(|name| !is_name(name)) {
         problems.push(FieldProblem::new("/name", "invalid_value", format!("it has 1 to {NAME_CHARS_MAX} characters")));
     }
+    problems.extend(body.name.as_deref().and_then(|name| app.secret_in("/name", name)));
     if body.expires_in_minutes.is_some_and(|minutes| !(0.0..=MINUTES_MAX).contains(&minutes)) {
         problems.push(FieldProblem::new("/expires_in_minutes", "invalid_value", "it must be 0 to 527040"));
     }

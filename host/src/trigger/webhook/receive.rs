@@ -275,7 +275,8 @@ impl Webhooks {
     async fn note(&self, delivery: NewDelivery) {
         self.0.store.metrics().delivery(delivery.verdict.as_str());
         let Some(left_out) = self.0.refusals.admit(&delivery.trigger_id, delivery.received_at) else { return };
-        let reason = match (delivery.reason.clone(), left_out) {
+        let reason = delivery.reason.as_deref().map(|reason| self.0.masker.mask_cut(reason).into_owned());
+        let reason = match (reason, left_out) {
             (reason, 0) => reason,
             (reason, n) => Some(format!("{} ({n} more before it are not listed)", reason.unwrap_or_default())),
         };
